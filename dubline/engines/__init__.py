@@ -1,0 +1,1 @@
+"""Speech recognition, translation and speech synthesis, as plug-ins behind small protocols."""

@@ -1,0 +1,1 @@
+"""The measures behind `report.json`, taken from finished files."""

@@ -1,0 +1,1 @@
+"""One pure function a stage: inputs, engine and work folder in, result out. No Prefect here."""

@@ -1,0 +1,1 @@
+"""Artifacts by content: local files now, any object store behind the same protocol."""
