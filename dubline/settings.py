@@ -56,6 +56,20 @@ class Settings(BaseSettings):
     def artifacts_dir(self) -> Path:
         return self.dubline_home / "artifacts"
 
+    @property
+    def work_dir(self) -> Path:
+        """Work folders of running tasks."""
+        return self.dubline_home / "work"
+
+    @property
+    def results_dir(self) -> Path:
+        """Prefect's result records: private to the workers, apart from the artifacts."""
+        return self.dubline_home / "results"
+
+    @property
+    def prefect_dir(self) -> Path:
+        return self.dubline_home / "prefect"
+
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
