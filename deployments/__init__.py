@@ -1,0 +1,1 @@
+"""How it runs: the local stack around one command."""

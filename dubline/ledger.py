@@ -17,6 +17,7 @@ class Interval(NamedTuple):
     part: str
     start_s: float
     end_s: float
+    thread: int = 0
 
 
 _lock = threading.Lock()
@@ -31,13 +32,13 @@ def busy(part: str) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _intervals.append(Interval(part, start_s, time.time()))
+            _intervals.append(Interval(part, start_s, time.time(), threading.get_ident()))
 
 
-def intervals(since_s: float = 0.0) -> list[Interval]:
-    """Intervals that ended after `since_s` (epoch seconds)."""
+def intervals(since_s: float = 0.0, *, thread: int | None = None) -> list[Interval]:
+    """Intervals that began at or after `since_s` (epoch seconds), of one thread or of all."""
     with _lock:
-        return [i for i in _intervals if i.end_s >= since_s]
+        return [i for i in _intervals if i.start_s >= since_s and thread in (None, i.thread)]
 
 
 def union_s(rows: list[Interval]) -> float:

@@ -1,0 +1,51 @@
+# Everything sets itself up: Python 3.11+, make and (for the Kokoro voices) npm are all a machine needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TO ?= pt-BR
+VIDEO ?=
+ARGS ?=
+MEDIA ?= $(if $(DUBLINE_TEST_MEDIA),$(DUBLINE_TEST_MEDIA),../shared/media)
+
+.PHONY: setup dub test test-slow check bench clean help
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Dubline needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing (a few minutes the first time)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[app,embedded,dev]'
+	@touch $(READY)
+
+setup: $(READY)  ## Install everything and prepare the weights
+	@$(BIN)/dubline setup
+
+dub: setup  ## Dub the sample clip, or VIDEO=talk.mp4 TO=pt-BR ARGS="--background mute"
+ifeq ($(VIDEO),)
+	@mkdir -p build/sample
+	@test -f build/sample/sample.mp4 || $(BIN)/dubline sample build/sample/sample.mp4
+	@$(BIN)/dubline dub build/sample/sample.mp4 --to $(TO) $(ARGS)
+else
+	@$(BIN)/dubline dub '$(subst ','\'',$(VIDEO))' --to $(TO) $(ARGS)
+endif
+
+check: $(READY)  ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/pyright
+
+test: setup check  ## The whole test suite but the slow tables
+	@$(BIN)/pytest -m "not slow"
+
+test-slow: setup  ## The tables of media and fuzzing: every file of the media folder, minutes long
+	@$(BIN)/pytest -m slow
+
+bench: setup  ## Measure against the plain reference script and print the figures
+	@$(BIN)/python -m bench $(ARGS)
+
+clean:  ## Remove what was built here (not the state folder)
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

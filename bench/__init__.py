@@ -1,0 +1,1 @@
+"""Measurements against the plain reference script, printed as a table."""

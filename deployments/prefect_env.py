@@ -1,0 +1,67 @@
+"""The environment every Prefect process of the local stack runs in. Set before Prefect is imported."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from dubline.settings import Settings
+
+_TUNING = {
+    # What the embedded SQLite server needs on a small machine; measured, see docs/adr.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_CLI_PROMPT": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def auth_string(settings: Settings) -> str:
+    """The server's password, made on first use, readable by this user alone."""
+    path = settings.prefect_dir / "auth"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        text = f"dubline:{secrets.token_urlsafe(24)}"
+        file.write(text)
+    return text
+
+
+def prefect_environment(settings: Settings, api_url: str | None = None) -> dict[str, str]:
+    """Variables for a server (no `api_url`) or a client of it; foreign Prefect settings are kept out."""
+    home: Path = settings.prefect_dir
+    auth = auth_string(settings)
+    values = {
+        **_TUNING,
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_API_AUTH_STRING": auth,
+        "PREFECT_API_AUTH_STRING": auth,
+        "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(settings.results_dir),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    }
+    if api_url is not None:
+        values["PREFECT_API_URL"] = api_url
+    return values
+
+
+def enter(settings: Settings, api_url: str | None = None) -> None:
+    """Make this process one of the local stack."""
+    for name in [n for n in os.environ if n.startswith("PREFECT_")]:
+        del os.environ[name]
+    os.environ.update(prefect_environment(settings, api_url))

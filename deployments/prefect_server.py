@@ -1,0 +1,158 @@
+"""The Prefect server of the local stack: on loopback, on a free port, alive as long as somebody uses it.
+
+Users hold a shared lock on a file; the server looks for holders and stops by itself a while after the last one
+left. So a killed user never leaves a server behind, and two commands at once share one.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from deployments.prefect_env import auth_string, enter
+from dubline.errors import DublineError
+from dubline.settings import Settings, get_settings
+
+READY_S = 60.0
+LINGER_S = 20.0
+
+
+def _state_file(settings: Settings) -> Path:
+    return settings.prefect_dir / "server.json"
+
+
+def _users_file(settings: Settings) -> Path:
+    return settings.prefect_dir / "users.lock"
+
+
+def is_healthy(url: str, settings: Settings) -> bool:
+    """Whether the server at `url` answers, as ours (our password is accepted)."""
+    token = base64.b64encode(auth_string(settings).encode()).decode()
+    request = urllib.request.Request(f"{url}/admin/version", headers={"Authorization": f"Basic {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+@contextmanager
+def use_server(settings: Settings) -> Iterator[ServerHandle]:
+    """A handle on the running server; one is started when there is none. Ready only after `wait()`."""
+    settings.prefect_dir.mkdir(parents=True, exist_ok=True)
+    with _users_file(settings).open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield ServerHandle(settings)
+
+
+class ServerHandle:
+    """Starts the server in the background at once; `wait` gives its address when it answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        with (settings.prefect_dir / "start.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._url = self._running() or self._start()
+
+    def _running(self) -> str | None:
+        try:
+            state = json.loads(_state_file(self._settings).read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        if not Path(f"/proc/{state['pid']}").exists():
+            return None
+        # A server still starting counts: its starter holds a lease in the file until it answers.
+        if is_healthy(state["url"], self._settings) or time.time() - state["started_s"] < READY_S:
+            return str(state["url"])
+        return None
+
+    def _start(self) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        url = f"http://127.0.0.1:{port}/api"
+        log = (self._settings.prefect_dir / "server.log").open("ab")
+        with log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "deployments.prefect_server", str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Its own session: Ctrl-C of one user must not stop what another one uses.
+                start_new_session=True,
+            )
+        state = {"pid": process.pid, "url": url, "started_s": time.time()}
+        temporary = _state_file(self._settings).with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(state))
+        temporary.replace(_state_file(self._settings))
+        self._process = process
+        return url
+
+    def wait(self) -> str:
+        """The API address, once it answers.
+
+        Raises:
+            DublineError: `prefect_start`, when it does not within a minute.
+        """
+        deadline_s = time.monotonic() + READY_S
+        while time.monotonic() < deadline_s:
+            if is_healthy(self._url, self._settings):
+                return self._url
+            process = getattr(self, "_process", None)
+            if process is not None and process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise DublineError(
+            "The Prefect server did not start.",
+            code="prefect_start",
+            hint="Read prefect/server.log in the state folder (dubline doctor names it).",
+        )
+
+
+def serve(port: int) -> None:
+    """Run the server in this process until nobody has used it for a while."""
+    settings = get_settings()
+    enter(settings, f"http://127.0.0.1:{port}/api")
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(), host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=5)
+    )
+
+    def watch() -> None:
+        idle_s = 0.0
+        with _users_file(settings).open("a") as users:
+            while idle_s < LINGER_S:
+                time.sleep(1.0)
+                try:
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    idle_s = 0.0
+                    continue
+                fcntl.flock(users, fcntl.LOCK_UN)
+                idle_s += 1.0
+        server.should_exit = True
+        # Prefect's background services can hold the shutdown up; the database is transactional.
+        time.sleep(10.0)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+    with suppress(KeyboardInterrupt):
+        server.run()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,5 @@
+"""`python -m dubline`."""
+
+from dubline.cli import main
+
+main()

@@ -1,0 +1,264 @@
+"""mix: lines laid on the bed at absolute samples, the voice as loud as the source's, nothing clipped.
+
+Works in blocks: memory does not grow with the length of the video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from dubline.cancel import STOP
+from dubline.errors import EngineOutputInvalid
+from dubline.media.loudness import gated_lufs, momentary
+from dubline.media.stretch import stretch_many
+from dubline.models import Background, Frozen, Placement, Span, Timeline
+
+_BLOCK_S = 10.0
+_DUCK_DB = -20.0
+_ENVELOPE_HZ = 100
+_LEAD_S, _HOLD_S, _RAMP_S = 0.10, 0.25, 0.25
+_FADE_S = 0.004
+_CEILING = 10 ** (-2.6 / 20)  # sample peak; leaves 1.1 dB to the -1.5 dBTP limit for inter-sample peaks and the encoder
+_STEREO_OF_MONO_DB = 3.01  # BS.1770 adds the power of both channels
+_TAIL_SLACK_S = 0.06
+
+
+class MixFacts(Frozen):
+    """What the mix did. Levels in LUFS and dB; `limited_share` is the share of 1 ms blocks the limiter touched."""
+
+    source_voice_lufs: float | None
+    dub_voice_lufs: float | None
+    voice_gain_db: float
+    duck_db: float
+    limited_share: float
+
+
+def mix(
+    bed: Path,
+    timeline: Timeline,
+    spoken: dict[str, Path],
+    speech: Sequence[Span],
+    *,
+    background: Background,
+    output: Path,
+    work: Path,
+    on_progress: Callable[[float], None] = lambda _: None,
+) -> MixFacts:
+    """Write the dub's sound: stereo PCM at the bed's rate, exactly `timeline.total_samples` long.
+
+    Args:
+        bed: The source's sound, stereo, on the media's timeline.
+        spoken: Audio file by utterance id.
+        speech: Where somebody speaks in the source; the bed is ducked there too, or the original voice would
+            surface between two lines.
+    """
+    rate_hz = timeline.sample_rate_hz
+    lines = _stretched(timeline, spoken, rate_hz, work)
+    voice = work / "voice.wav"
+    _lay(timeline, lines, voice)
+    bed_lufs = momentary(bed)
+    source_lufs = gated_lufs(bed_lufs, _mask(speech, len(bed_lufs))) if speech else None
+    intervals = [
+        Span(start_s=p.start_sample / rate_hz, end_s=(p.start_sample + p.length_samples) / rate_hz)
+        for p in timeline.placements
+    ]
+    voice_lufs = gated_lufs(momentary(voice)) if lines else None
+    gain_db = 0.0
+    if source_lufs is not None and voice_lufs is not None:
+        gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
+    keep = background == "keep" or not timeline.placements
+    duck_db = 0.0 if keep else _DUCK_DB
+    gain = np.zeros(1) if background == "mute" and timeline.placements else _envelope(
+        [*speech, *intervals], timeline.total_samples / rate_hz, duck_db
+    )
+    limited = _sum(bed, voice, output, timeline, gain, 10 ** (gain_db / 20), on_progress)
+    return MixFacts(
+        source_voice_lufs=source_lufs,
+        dub_voice_lufs=voice_lufs,
+        voice_gain_db=round(gain_db, 2),
+        duck_db=duck_db if background != "mute" else -120.0,
+        limited_share=round(limited, 5),
+    )
+
+
+def _stretched(timeline: Timeline, spoken: dict[str, Path], rate_hz: int, work: Path) -> dict[str, Path]:
+    """Every line at its pace and at the timeline's rate, as raw mono float32 files."""
+    jobs = []
+    out: dict[str, Path] = {}
+    for number, place in enumerate(timeline.placements):
+        if place.utterance_id in spoken and place.length_samples > 0:
+            target = work / f"line{number:05d}.f32"
+            jobs.append((spoken[place.utterance_id], place.stretch, target))
+            out[place.utterance_id] = target
+    if jobs:
+        stretch_many(jobs, rate_hz, work_dir=work)
+    return out
+
+
+def _lay(timeline: Timeline, lines: dict[str, Path], voice: Path) -> None:
+    """The voice alone, mono, every line at its own sample: no drift by concatenation."""
+    rate_hz = timeline.sample_rate_hz
+    fade = int(_FADE_S * rate_hz)
+    at = 0
+    with soundfile.SoundFile(
+        str(voice), "w", samplerate=rate_hz, channels=1, subtype="FLOAT", format="RF64"
+    ) as file:
+        for place in sorted(timeline.placements, key=lambda p: p.start_sample):
+            if place.utterance_id not in lines:
+                continue
+            _silence(file, place.start_sample - at)
+            samples = _fitted(np.fromfile(lines[place.utterance_id], dtype="<f4"), place, rate_hz)
+            if len(samples) > 2 * fade:
+                ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+                samples[:fade] *= ramp
+                samples[-fade:] *= ramp[::-1]
+            file.write(samples)
+            at = place.start_sample + len(samples)
+        _silence(file, timeline.total_samples - at)
+
+
+def _fitted(samples: NDArray[np.float32], place: Placement, rate_hz: int) -> NDArray[np.float32]:
+    """Exactly the planned length: the stretch filter is right to some milliseconds, the plan to a sample.
+
+    Raises:
+        EngineOutputInvalid: more would be cut than the silence a trimmed line ends with.
+    """
+    extra = len(samples) - place.length_samples
+    if extra > _TAIL_SLACK_S * rate_hz:
+        raise EngineOutputInvalid("A stretched line came out longer than planned.", code="stretch_length")
+    if extra >= 0:
+        return samples[: place.length_samples].copy()
+    return np.concatenate([samples, np.zeros(-extra, np.float32)])
+
+
+def _silence(file: soundfile.SoundFile, count: int) -> None:
+    while count > 0:
+        step = min(count, 1 << 20)
+        file.write(np.zeros(step, np.float32))
+        count -= step
+
+
+def _mask(spans: Sequence[Span], count: int) -> NDArray[np.bool_]:
+    """Which 100 ms steps of a momentary loudness curve lie inside speech."""
+    mask = np.zeros(count, bool)
+    for span in spans:
+        mask[int(span.start_s * 10) : int(np.ceil(span.end_s * 10))] = True
+    return mask
+
+
+def _envelope(spans: Sequence[Span], duration_s: float, duck_db: float) -> NDArray[np.float64]:
+    """Bed gain (linear) at 100 Hz: ducked a little before and after every span, with ramps smooth in dB."""
+    count = int(duration_s * _ENVELOPE_HZ) + 2
+    ducked = np.zeros(count)
+    for span in spans:
+        start = max(0, int((span.start_s - _LEAD_S) * _ENVELOPE_HZ))
+        ducked[start : int((span.end_s + _HOLD_S) * _ENVELOPE_HZ) + 1] = 1.0
+    width = int(_RAMP_S * _ENVELOPE_HZ)
+    window = np.hanning(width + 2)[1:-1]
+    smooth = np.convolve(np.pad(ducked, width, mode="edge"), window / window.sum(), mode="same")[width:-width]
+    return 10 ** (duck_db * smooth / 20)
+
+
+def _sum(
+    bed: Path,
+    voice: Path,
+    output: Path,
+    timeline: Timeline,
+    envelope: NDArray[np.float64],
+    voice_gain: float,
+    on_progress: Callable[[float], None],
+) -> float:
+    """Add bed and voice block by block through a look-ahead limiter. Returns the share of blocks it touched."""
+    rate_hz, total = timeline.sample_rate_hz, timeline.total_samples
+    step = max(1, rate_hz // 1000) * int(_BLOCK_S * 1000)
+    limiter = Limiter(rate_hz)
+    at = 0
+    with (
+        soundfile.SoundFile(str(bed)) as bed_file,
+        soundfile.SoundFile(str(voice)) as voice_file,
+        soundfile.SoundFile(
+            str(output), "w", samplerate=rate_hz, channels=2, subtype="PCM_16", format="RF64"
+        ) as out,
+    ):
+        while at < total:
+            STOP.check()
+            count = min(step, total - at)
+            block = np.zeros((count, 2), np.float32)
+            if envelope.any():
+                heard = bed_file.read(count, dtype="float32", always_2d=True)
+                positions = (at + np.arange(len(heard))) / rate_hz * _ENVELOPE_HZ
+                block[: len(heard)] = heard * np.interp(positions, np.arange(len(envelope)), envelope)[:, None]
+            line = voice_file.read(count, dtype="float32")
+            block[: len(line)] += (line * voice_gain)[:, None]
+            out.write(limiter.push(block))
+            at += count
+            on_progress(at / total)
+        out.write(limiter.flush())
+    return limiter.limited_share
+
+
+class Limiter:
+    """Peak limiter with 8 ms look-ahead, for stereo blocks.
+
+    Gain is worked out on 1 ms blocks: what each needs, the least of its neighbours, then a moving average inside
+    that window; so the gain has reached its value before the peak comes and never overshoots the ceiling.
+    """
+
+    _REACH = 8
+
+    def __init__(self, rate_hz: int) -> None:
+        self._ms = max(1, rate_hz // 1000)
+        self._past = np.ones(2 * self._REACH + 1)
+        self._held = np.zeros((0, 2), np.float32)
+        self._blocks = 0
+        self._touched = 0
+
+    @property
+    def limited_share(self) -> float:
+        return self._touched / self._blocks if self._blocks else 0.0
+
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take a block, give back what is settled (some milliseconds late)."""
+        data = np.concatenate([self._held, block])
+        usable = len(data) // self._ms
+        settled = max(0, usable - 2 * self._REACH - 1)
+        need = self._need(data, usable)
+        out = self._apply(data[: settled * self._ms], need, settled)
+        self._held = data[settled * self._ms :]
+        return out
+
+    def flush(self) -> NDArray[np.float32]:
+        """The rest, to the last sample."""
+        data = self._held
+        count = -(-len(data) // self._ms)
+        padded = np.concatenate([data, np.zeros((count * self._ms - len(data), 2), np.float32)])
+        out = self._apply(padded, self._need(padded, count), count)
+        self._held = np.zeros((0, 2), np.float32)
+        return out[: len(data)]
+
+    def _need(self, data: NDArray[np.float32], count: int) -> NDArray[np.float64]:
+        peaks = np.abs(data[: count * self._ms]).reshape(count, -1).max(axis=1) if count else np.zeros(0)
+        return np.minimum(1.0, _CEILING / np.maximum(peaks, 1e-9))
+
+    def _apply(self, data: NDArray[np.float32], need: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+        if count == 0:
+            return data
+        reach = self._REACH
+        known = np.concatenate([self._past, need, np.ones(2 * reach + 1)])
+        least = np.lib.stride_tricks.sliding_window_view(known, 2 * reach + 1).min(axis=1)
+        smooth = np.convolve(least, np.ones(reach) / reach, mode="valid")
+        # `least[i]` is centred on known[i + reach]; an average over `reach` of them, centred, stays inside its window.
+        first = len(self._past) - reach - reach // 2
+        edges = smooth[first : first + count + 1]
+        self._past = np.concatenate([self._past, need[:count]])[-(2 * reach + 1) :]
+        self._blocks += count
+        self._touched += int((need[:count] < 1.0).sum())
+        if edges.min() >= 1.0:
+            return data
+        gain = np.interp(np.arange(count * self._ms) / self._ms, np.arange(count + 1), edges)
+        return (data * gain[:, None]).astype(np.float32)

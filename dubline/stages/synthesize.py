@@ -1,0 +1,164 @@
+"""synthesize: each line spoken once, kept by content, so that a retry or an edit makes only what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from dubline.cancel import STOP
+from dubline.engines.base import TtsEngine
+from dubline.errors import EngineError, EngineOutputInvalid
+from dubline.models import EngineChoice, Line, Spoken
+from dubline.storage.base import ArtifactStore
+
+Fallback = Callable[[], AbstractContextManager[tuple[TtsEngine, EngineChoice]]]
+
+VERSION = 1
+_FRAME_S = 0.010
+_FLOOR_DB = -48.0  # below the line's loudest frame: silence at either end
+_HEAD_S, _TAIL_S = 0.02, 0.06
+_SHORTEST_S_PER_CHAR = 0.018  # three times faster than Portuguese is spoken: the engine lost words
+
+
+def line_key(text: str, language: str, choice: EngineChoice) -> str:
+    """Identity of a spoken line: text, voice, engine, weights and the version of this stage."""
+    parts = [VERSION, text, language, choice.engine, choice.version, choice.fingerprint, choice.voice]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def plan_batches(lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, workers: int = 2) -> list[list[int]]:
+    """Batches of line positions, 20 … 90 s of speech each, the longest first.
+
+    Short media get several batches a worker, so that no worker idles while another ends; long media get fewer,
+    larger tasks.
+    """
+    total_s = sum(len(line.text) for line in lines) * seconds_per_char
+    goal_s = min(90.0, max(20.0, total_s / (workers * 5)))
+    batches: list[list[int]] = [[]]
+    filled_s = 0.0
+    for position, line in enumerate(lines):
+        length_s = len(line.text) * seconds_per_char
+        if batches[-1] and filled_s + length_s > goal_s:
+            batches.append([])
+            filled_s = 0.0
+        batches[-1].append(position)
+        filled_s += length_s
+    batches = [b for b in batches if b]
+    return sorted(batches, key=lambda b: (-sum(len(lines[p].text) for p in b), b[0]))
+
+
+def speak_lines(
+    lines: Sequence[Line],
+    engine: TtsEngine,
+    choice: EngineChoice,
+    store: ArtifactStore,
+    *,
+    language: str,
+    refresh: bool = False,
+    fallback: Fallback | None = None,
+    on_line: Callable[[Line, bool], None] = lambda _line, _made: None,
+) -> tuple[Spoken, ...]:
+    """Speak lines in order, taking what the store already holds.
+
+    Raises:
+        EngineOutputInvalid: the engine gave no usable audio for a line and there is no fallback voice.
+    """
+    out: list[Spoken] = []
+    for line in lines:
+        STOP.check()
+        record = f"utterances/{line_key(line.text, language, choice)}.json"
+        spoken = None if refresh else _stored(store, record, line)
+        made = spoken is None
+        if spoken is None:
+            spoken = _speak(line, engine, choice, store, language=language, fallback=fallback)
+            if not spoken.is_fallback:
+                store.put_record(record, spoken.model_dump_json().encode())
+        out.append(spoken)
+        on_line(line, made)
+    return tuple(out)
+
+
+def _stored(store: ArtifactStore, record: str, line: Line) -> Spoken | None:
+    data = store.get_record(record)
+    if data is None:
+        return None
+    spoken = Spoken.model_validate_json(data)
+    if spoken.audio is not None and not store.holds(spoken.audio):
+        return None
+    return spoken.model_copy(update={"utterance_id": line.utterance.id})
+
+
+def _speak(
+    line: Line,
+    engine: TtsEngine,
+    choice: EngineChoice,
+    store: ArtifactStore,
+    *,
+    language: str,
+    fallback: Fallback | None,
+) -> Spoken:
+    used, is_fallback = choice, False
+    try:
+        samples, rate_hz = _attempt(line.text, engine, choice.voice, language)
+    except EngineError as error:
+        if fallback is None or error.retryable and not isinstance(error, EngineOutputInvalid):
+            raise
+        with fallback() as (second, used):
+            samples, rate_hz = _attempt(line.text, second, used.voice, language)
+        is_fallback = True
+    if not len(samples):
+        audio = None
+    else:
+        buffer = io.BytesIO()
+        soundfile.write(buffer, samples, rate_hz, format="FLAC", subtype="PCM_16")
+        audio = store.put_bytes(buffer.getvalue(), "audio/flac")
+    return Spoken(
+        utterance_id=line.utterance.id,
+        audio=audio,
+        samples=len(samples),
+        sample_rate_hz=rate_hz,
+        engine=used.engine,
+        voice=used.voice,
+        is_fallback=is_fallback,
+    )
+
+
+def _attempt(text: str, engine: TtsEngine, voice: str, language: str) -> tuple[NDArray[np.float32], int]:
+    """Speak a text, at most twice; the audio is trimmed and believable, or empty for a text without a letter."""
+    letters = sum(c.isalnum() for c in text)
+    for attempt in (1, 2):
+        result = engine.synthesize(text, voice=voice, language=language)
+        samples = trim(result.samples, result.sample_rate_hz)
+        if letters == 0:
+            return samples, result.sample_rate_hz
+        enough_s = _SHORTEST_S_PER_CHAR * len(text)
+        if len(samples) / result.sample_rate_hz >= min(enough_s, 5.0) and np.isfinite(samples).all():
+            return np.clip(samples, -1.0, 1.0), result.sample_rate_hz
+        if attempt == 2:
+            break
+    raise EngineOutputInvalid(
+        f"The voice {voice} gave no usable audio for a line.", hint="Choose another voice (--voice) or edit the line."
+    )
+
+
+def trim(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
+    """Take silence off both ends; pauses inside stay as they are. Mono float32 in, a view of it out."""
+    frame = max(1, int(rate_hz * _FRAME_S))
+    count = len(samples) // frame
+    if count == 0:
+        return samples[:0]
+    level = np.sqrt(np.mean(samples[: count * frame].reshape(count, frame).astype(np.float64) ** 2, axis=1))
+    peak = float(level.max())
+    if peak < 1e-4:
+        return samples[:0]
+    loud = np.flatnonzero(level > peak * 10 ** (_FLOOR_DB / 20))
+    start = max(0, int(loud[0]) * frame - int(_HEAD_S * rate_hz))
+    end = min(len(samples), (int(loud[-1]) + 1) * frame + int(_TAIL_S * rate_hz))
+    return samples[start:end]

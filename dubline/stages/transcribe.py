@@ -1,0 +1,239 @@
+"""transcribe: speech found first, cut into chunks at silences, recognised chunk by chunk, doubted, joined."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from dubline.engines.base import SttEngine, SttResult
+from dubline.engines.vad import speech_spans
+from dubline.errors import InputError
+from dubline.models import DroppedSegment, Frozen, Segment, Span, Transcript, Word
+
+RATE_HZ = 16_000
+_PAD_S = 0.25  # speech kept around what the VAD found: it clips soft onsets
+_KEPT_PAUSE_S = 1.0  # pauses up to here stay as they are; Whisper punctuates by them
+
+
+class Chunk(Frozen):
+    """Spans of speech, on the media's timeline, that one recognition call hears."""
+
+    spans: tuple[Span, ...]
+
+    @property
+    def speech_s(self) -> float:
+        return sum(s.duration_s for s in self.spans)
+
+
+class SpeechPlan(Frozen):
+    """Where somebody speaks, and how recognition is cut up."""
+
+    duration_s: float
+    speech: tuple[Span, ...]
+    chunks: tuple[Chunk, ...]
+
+
+class ChunkResult(Frozen):
+    """Recognition of one chunk, on the media's timeline."""
+
+    language: str
+    language_probability: float
+    segments: tuple[Segment, ...]
+
+
+def find_speech(stt_audio: Path, *, chunk_s: float = 300.0) -> SpeechPlan:
+    """Voice activity over the whole audio, and chunks of about `chunk_s` cut at its longest silences."""
+    with soundfile.SoundFile(str(stt_audio)) as file:
+        duration_s = file.frames / RATE_HZ
+        audio = file.read(dtype="float32")
+    speech = tuple(speech_spans(audio))
+    return SpeechPlan(duration_s=duration_s, speech=speech, chunks=plan_chunks(speech, chunk_s=chunk_s))
+
+
+def plan_chunks(speech: Sequence[Span], *, chunk_s: float) -> tuple[Chunk, ...]:
+    """Group spans into chunks of at most about `chunk_s` of speech, each cut at the longest pause of its last third."""
+    chunks: list[Chunk] = []
+    rest = list(speech)
+    while rest:
+        total, end = 0.0, 0
+        while end < len(rest) and (total < chunk_s or end == 0):
+            total += rest[end].duration_s
+            end += 1
+        if end < len(rest):
+            first = max(1, end * 2 // 3)
+            end = max(range(first, end + 1), key=lambda i: rest[i].start_s - rest[i - 1].end_s)
+        chunks.append(Chunk(spans=tuple(rest[:end])))
+        rest = rest[end:]
+    return tuple(chunks)
+
+
+class _Piece(Frozen):
+    """A run of media time and where it lies in the collected audio."""
+
+    at_s: float
+    media_start_s: float
+    duration_s: float
+
+
+def collect(audio: NDArray[np.float32], spans: Sequence[Span]) -> tuple[NDArray[np.float32], list[_Piece]]:
+    """Speech only, long silences taken out, with the way back to the media's timeline."""
+    runs: list[tuple[float, float]] = []
+    total_s = len(audio) / RATE_HZ
+    for span in spans:
+        start_s, end_s = max(0.0, span.start_s - _PAD_S), min(total_s, span.end_s + _PAD_S)
+        if runs and start_s - runs[-1][1] < _KEPT_PAUSE_S - 2 * _PAD_S:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], end_s))
+        else:
+            runs.append((max(start_s, runs[-1][1] if runs else 0.0), end_s))
+    pieces: list[_Piece] = []
+    parts: list[NDArray[np.float32]] = []
+    at = 0
+    for start_s, end_s in runs:
+        part = audio[int(start_s * RATE_HZ) : int(end_s * RATE_HZ)]
+        pieces.append(
+            _Piece(at_s=at / RATE_HZ, media_start_s=int(start_s * RATE_HZ) / RATE_HZ, duration_s=len(part) / RATE_HZ)
+        )
+        parts.append(part)
+        at += len(part)
+    return (np.concatenate(parts) if parts else np.zeros(0, np.float32)), pieces
+
+
+def recognise(
+    stt_audio: Path,
+    chunk: Chunk,
+    engine: SttEngine,
+    *,
+    language: str | None,
+) -> ChunkResult:
+    """Recognise one chunk and put its words back on the media's timeline."""
+    first = max(0, int((chunk.spans[0].start_s - 1.0) * RATE_HZ))
+    last = int((chunk.spans[-1].end_s + 1.0) * RATE_HZ)
+    with soundfile.SoundFile(str(stt_audio)) as file:
+        file.seek(min(first, file.frames))
+        audio = file.read(last - first, dtype="float32")
+    offset_s = first / RATE_HZ
+    local = [Span(start_s=s.start_s - offset_s, end_s=s.end_s - offset_s) for s in chunk.spans]
+    speech, pieces = collect(audio, local)
+    result: SttResult = engine.transcribe(speech, language=language)
+    segments = tuple(
+        moved
+        for segment in result.segments
+        if (moved := _restore(segment, pieces, local, offset_s)) is not None
+    )
+    return ChunkResult(
+        language=result.language, language_probability=result.language_probability, segments=segments
+    )
+
+
+def _restore(segment: Segment, pieces: Sequence[_Piece], spans: Sequence[Span], offset_s: float) -> Segment | None:
+    words: list[Word] = []
+    for word in segment.words:
+        middle = (word.start_s + word.end_s) / 2
+        piece = next((p for p in reversed(pieces) if p.at_s <= middle), pieces[0])
+        low, high = piece.media_start_s, piece.media_start_s + piece.duration_s
+        shift = piece.media_start_s - piece.at_s
+        start_s = min(max(word.start_s + shift, low), high)
+        end_s = min(max(word.end_s + shift, start_s), high)
+        start_s, end_s = _snap(start_s, end_s, spans)
+        words.append(
+            Word(
+                start_s=round(start_s + offset_s, 3),
+                end_s=round(end_s + offset_s, 3),
+                text=word.text,
+                probability=word.probability,
+            )
+        )
+    if not words:
+        return None
+    return segment.model_copy(
+        update={"start_s": words[0].start_s, "end_s": words[-1].end_s, "words": tuple(words)}
+    )
+
+
+def _snap(start_s: float, end_s: float, spans: Sequence[Span]) -> tuple[float, float]:
+    """Whisper lets first and last words reach into silence; the VAD knows the true edge better."""
+    overlaps = [s for s in spans if s.end_s > start_s and s.start_s < end_s]
+    if not overlaps:
+        return start_s, end_s
+    best = max(overlaps, key=lambda s: min(end_s, s.end_s) - max(start_s, s.start_s))
+    snapped_start, snapped_end = max(start_s, best.start_s - 0.05), min(end_s, best.end_s + 0.15)
+    return (snapped_start, snapped_end) if snapped_end - snapped_start > 0.02 else (start_s, end_s)
+
+
+def join(plan: SpeechPlan, results: Sequence[ChunkResult]) -> Transcript:
+    """Join the chunks, drop what was not said, refuse what cannot be trusted.
+
+    Raises:
+        InputError: `transcript_unusable`, when most of what was recognised is not believable.
+    """
+    kept: list[Segment] = []
+    dropped: list[DroppedSegment] = []
+    repeated = _repeated([s for r in results for s in r.segments])
+    for segment in (s for r in results for s in r.segments):
+        reason = "repetition" if segment.start_s in repeated else doubt(segment, plan.speech)
+        if reason is None:
+            kept.append(segment)
+        else:
+            dropped.append(
+                DroppedSegment(start_s=segment.start_s, end_s=segment.end_s, text=segment.text, reason=reason)
+            )
+    words = [w for s in kept for w in s.words]
+    lost_s = sum(d.end_s - d.start_s for d in dropped)
+    kept_s = sum(s.end_s - s.start_s for s in kept)
+    if words and (median(w.probability for w in words) < 0.25 or (lost_s > 20 and lost_s > 2 * kept_s)):
+        raise InputError(
+            "The speech could not be understood well enough to dub it.",
+            code="transcript_unusable",
+            hint="Name the spoken language (--from), or take a larger recognition model (--stt-model).",
+        )
+    weights: dict[str, float] = {}
+    for result in results:
+        length = sum(s.end_s - s.start_s for s in result.segments)
+        weights[result.language] = weights.get(result.language, 0.0) + length
+    language = max(weights, key=lambda k: weights[k]) if weights else "und"
+    probability = max((r.language_probability for r in results if r.language == language), default=0.0)
+    return Transcript(
+        language=language,
+        language_probability=round(probability, 4),
+        segments=tuple(kept),
+        dropped=tuple(dropped),
+        speech=plan.speech,
+        duration_s=plan.duration_s,
+    )
+
+
+def doubt(segment: Segment, speech: Sequence[Span]):
+    """Why a segment is not believed, or None. Thresholds are those Whisper's authors publish for its decoder."""
+    text = segment.text.strip()
+    if not any(c.isalnum() for c in text):
+        return "low_probability"
+    heard_s = sum(
+        max(0.0, min(segment.end_s, s.end_s) - max(segment.start_s, s.start_s)) for s in speech
+    )
+    if heard_s < 0.1 * max(0.1, segment.end_s - segment.start_s):
+        return "outside_speech"
+    if segment.no_speech_probability > 0.6 and segment.avg_log_probability < -1.0:
+        return "no_speech"
+    data = text.encode()
+    if len(data) > 60 and len(data) / len(zlib.compress(data)) > 2.4:
+        return "repetition"
+    if segment.avg_log_probability < -1.6:
+        return "low_probability"
+    return None
+
+
+def _repeated(segments: Sequence[Segment]) -> set[float]:
+    """Starts of segments that say the same words a third time or more in a row."""
+    out: set[float] = set()
+    run = 0
+    for before, now in zip(segments, segments[1:], strict=False):
+        run = run + 1 if before.text.strip().lower() == now.text.strip().lower() else 0
+        if run >= 2:
+            out.add(now.start_s)
+    return out

@@ -1,0 +1,107 @@
+"""translate: sentence by sentence, every line checked, the number of lines never changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from dubline.engines.base import MtEngine
+from dubline.models import Line, LineEdit, Utterance
+from dubline.timing.sentences import split_sentences
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def translate(
+    utterances: Sequence[Utterance],
+    engine: MtEngine,
+    *,
+    source: str,
+    target: str,
+    glossary: dict[str, str],
+    on_progress: Callable[[float], None] = lambda _: None,
+) -> tuple[Line, ...]:
+    """One line for each utterance, in order, with flags where a check failed.
+
+    Flags: `empty` (nothing came back, the source text is kept), `untranslated`, `numbers_changed`, `length_odd`
+    (much shorter or longer than the language pair explains), `glossary_missed`.
+    """
+    lines: list[Line] = []
+    for position, utterance in enumerate(utterances):
+        sentences = split_sentences(utterance.text, source) or [utterance.text]
+        parts = engine.translate(sentences, source=source, target=target)
+        if len(parts) != len(sentences):
+            raise ValueError("the engine answered another number of sentences")
+        text = " ".join(p.text.strip() for p in parts if p.text.strip())
+        others = tuple(
+            " ".join(p.candidates[min(k, len(p.candidates) - 1)].strip() for p in parts)
+            for k in range(1, max(len(p.candidates) for p in parts))
+        )
+        text, missed = apply_glossary(utterance.text, text, glossary, engine, source=source, target=target)
+        flags = (*check(utterance.text, text), *(("glossary_missed",) if missed else ()))
+        lines.append(Line(utterance=utterance, text=text or utterance.text, candidates=others, flags=flags))
+        on_progress((position + 1) / len(utterances))
+    return tuple(lines)
+
+
+def check(source: str, target: str) -> tuple[str, ...]:
+    """Flags for one translated line."""
+    flags: list[str] = []
+    if not target.strip():
+        return ("empty",)
+    if len(source.split()) > 3 and source.strip().lower() == target.strip().lower():
+        flags.append("untranslated")
+    if not numbers(source) <= numbers(target):
+        flags.append("numbers_changed")
+    ratio = len(target) / max(1, len(source))
+    if len(source) > 25 and not 0.5 <= ratio <= 2.2:
+        flags.append("length_odd")
+    return tuple(flags)
+
+
+def numbers(text: str) -> set[str]:
+    """Numbers in a text with their separators taken out: `1,455` and `1.455` are the same."""
+    return {re.sub(r"[.,]", "", n) for n in _NUMBER.findall(text)}
+
+
+def apply_glossary(
+    source_text: str,
+    target_text: str,
+    glossary: dict[str, str],
+    engine: MtEngine,
+    *,
+    source: str,
+    target: str,
+) -> tuple[str, bool]:
+    """Put the wanted terms in. Returns the text and whether a term could not be placed.
+
+    Small models break on placeholders, so the term's own rendering by the engine is looked for and replaced.
+    """
+    missed = False
+    for term, wanted in glossary.items():
+        if not re.search(rf"(?<!\w){re.escape(term)}(?!\w)", source_text, re.IGNORECASE):
+            continue
+        if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", target_text, re.IGNORECASE):
+            continue
+        rendering = engine.translate([term], source=source, target=target)[0].text.strip(" .")
+        for found in (rendering, term):
+            replaced, count = re.subn(
+                rf"(?<!\w){re.escape(found)}(?!\w)", lambda _, w=wanted: w, target_text, flags=re.IGNORECASE
+            )
+            if found and count:
+                target_text = replaced
+                break
+        else:
+            missed = True
+    return target_text, missed
+
+
+def apply_edits(lines: Sequence[Line], edits: Sequence[LineEdit]) -> tuple[Line, ...]:
+    """A person's words in place of the engine's, by utterance id; unknown ids are left to the caller's check."""
+    texts = {e.utterance_id: e.text for e in edits}
+    return tuple(
+        line.model_copy(update={"text": texts[line.utterance.id], "flags": ("edited",)})
+        if line.utterance.id in texts
+        else line
+        for line in lines
+    )

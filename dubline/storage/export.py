@@ -1,0 +1,81 @@
+"""Copies a job's result out of the store, beside the source or into a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from dubline.contract import JobResult
+from dubline.errors import StorageError
+from dubline.storage.base import ArtifactStore
+
+_NAME_BYTES = 255
+_EXPORTED = {
+    "video",
+    "subtitles_target_srt",
+    "subtitles_target_vtt",
+    "subtitles_source_srt",
+    "subtitles_source_vtt",
+    "subtitles_bilingual_srt",
+    "report",
+}
+
+
+def export(
+    result: JobResult, run: dict[str, Any], store: ArtifactStore, folder: Path, source: Path
+) -> dict[str, str]:
+    """Write every artifact as `<stem>.<suffix>`; the report also gets what this very run cost. Returns name -> path.
+
+    Raises:
+        StorageError: `output_folder`, when the folder cannot be written to.
+    """
+    out: dict[str, str] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for artifact in result.artifacts:
+            if artifact.name not in _EXPORTED:
+                continue
+            target = folder / file_name(source.stem, artifact.suffix)
+            if target.resolve() == source.resolve():
+                raise StorageError("A result would overwrite the source.", code="output_folder")
+            if artifact.name == "report":
+                report = json.loads(store.read_bytes(artifact.ref))
+                _place(json.dumps({**report, "run": run}, indent=1, ensure_ascii=False).encode(), target)
+            else:
+                _place(store.fetch(artifact.ref), target)
+            out[artifact.name] = str(target)
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        raise StorageError(
+            "The results cannot be written to the output folder.",
+            code="output_folder",
+            hint="Choose another folder with --out; nothing is made again.",
+        ) from error
+    return out
+
+
+def file_name(stem: str, suffix: str) -> str:
+    """`talk` and `pt-BR.srt` give `talk.pt-BR.srt`, the stem cut to what a file system takes."""
+    room = _NAME_BYTES - len(os.fsencode(suffix)) - 1
+    encoded = os.fsencode(stem)[:room]
+    return f"{os.fsdecode(encoded).rstrip(chr(0xFFFD))}.{suffix}"
+
+
+def _place(content: Path | bytes, target: Path) -> None:
+    """Whole or not at all, readable like any file the user makes."""
+    descriptor, name = tempfile.mkstemp(prefix=".dubline-", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                with content.open("rb") as source:
+                    shutil.copyfileobj(source, file, 1 << 20)
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,50 @@
+"""Calling tasks from a flow: one or many, with their outcomes counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from prefect.client.schemas.objects import State
+from prefect.tasks import Task
+
+from dubline.cancel import STOP
+from tasks._policies import StageRequest, StageResult
+
+R = TypeVar("R", bound=StageResult)
+
+
+class Outcomes:
+    """How many task runs this process's flow run had, and how many were taken from the cache."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.cached = 0
+
+    def begin(self) -> None:
+        self.total = self.cached = 0
+
+    def count(self, state: State[Any]) -> None:
+        self.total += 1
+        self.cached += state.name == "Cached"
+
+
+OUTCOMES = Outcomes()
+
+
+async def run(task: Task[..., R], request: StageRequest, *, refresh: bool = False) -> R:
+    """Run one task in place and give its result; its error when it failed."""
+    STOP.check()
+    state: State[R] = task.with_options(refresh_cache=refresh)(request, return_state=True)
+    OUTCOMES.count(state)
+    return await state.aresult()
+
+
+async def run_all(task: Task[..., R], requests: Sequence[StageRequest], *, refresh: bool = False) -> list[R]:
+    """Map a task over requests; results in their order, the first error as soon as all have ended."""
+    STOP.check()
+    futures = task.with_options(refresh_cache=refresh).map(list(requests))
+    futures.wait()
+    for future in futures:
+        OUTCOMES.count(future.state)
+    return [await future.state.aresult() for future in futures]

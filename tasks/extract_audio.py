@@ -1,0 +1,45 @@
+"""extract: the bed at full rate and the recogniser's audio, both straight from the source."""
+
+from __future__ import annotations
+
+from dubline.media.extract import extract_audio as extract
+from dubline.models import ArtifactRef, MediaInfo
+from tasks._policies import StageRequest, StageResult, stage_task, store, workspace
+from tasks._progress import TRACKER
+
+
+class ExtractRequest(StageRequest):
+    source: ArtifactRef
+    media: MediaInfo
+    audio_index: int
+
+
+class ExtractResult(StageResult):
+    bed: ArtifactRef
+    stt: ArtifactRef
+    rate_hz: int
+    samples: int
+    downmix: str
+
+
+@stage_task("extract", 1, name="extract audio")
+def extract_audio(request: ExtractRequest) -> ExtractResult:
+    """Decode the chosen track twice: for the mix and for the recogniser."""
+    with workspace() as work:
+        bed, stt = work / "bed.wav", work / "stt.wav"
+        done = extract(
+            store().fetch(request.source),
+            request.media,
+            request.audio_index,
+            bed,
+            stt,
+            work_dir=work,
+            on_progress=lambda at_s: TRACKER.set("extract", at_s / request.media.duration_s, "Extracting the sound"),
+        )
+        return ExtractResult(
+            bed=store().put_file(bed, "audio/wav"),
+            stt=store().put_file(stt, "audio/wav"),
+            rate_hz=done.rate_hz,
+            samples=done.samples,
+            downmix=done.downmix,
+        )

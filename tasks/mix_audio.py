@@ -1,0 +1,39 @@
+"""mix: the dub's sound."""
+
+from __future__ import annotations
+
+from dubline.models import ArtifactRef, Background, Spoken, Timeline, Transcript
+from dubline.stages.mix import MixFacts, mix
+from tasks._policies import StageRequest, StageResult, load, stage_task, store, workspace
+from tasks._progress import TRACKER
+
+
+class MixRequest(StageRequest):
+    bed: ArtifactRef
+    transcript: ArtifactRef
+    timeline: ArtifactRef
+    spoken: tuple[Spoken, ...]
+    background: Background
+
+
+class MixResult(StageResult):
+    audio: ArtifactRef
+    facts: MixFacts
+
+
+@stage_task("mix", 1, name="mix audio")
+def mix_audio(request: MixRequest) -> MixResult:
+    """Lay the lines on the bed."""
+    with workspace() as work:
+        output = work / "mix.wav"
+        facts = mix(
+            store().fetch(request.bed),
+            load(request.timeline, Timeline),
+            {s.utterance_id: store().fetch(s.audio) for s in request.spoken if s.audio is not None},
+            load(request.transcript, Transcript).speech,
+            background=request.background,
+            output=output,
+            work=work,
+            on_progress=lambda share: TRACKER.set("mix", share, "Mixing"),
+        )
+        return MixResult(audio=store().put_file(output, "audio/wav"), facts=facts)

@@ -1,0 +1,31 @@
+"""segment: words into utterances."""
+
+from __future__ import annotations
+
+from dubline.models import ArtifactRef, Frozen, Transcript, Utterance
+from dubline.timing.segmentation import segment
+from tasks._policies import StageRequest, StageResult, load, save, stage_task
+from tasks._progress import TRACKER
+
+
+class Utterances(Frozen):
+    rows: tuple[Utterance, ...]
+
+
+class SegmentRequest(StageRequest):
+    transcript: ArtifactRef
+    duration_s: float
+
+
+class SegmentResult(StageResult):
+    utterances: ArtifactRef
+    count: int
+
+
+@stage_task("segment", 1, name="segment speech")
+def segment_speech(request: SegmentRequest) -> SegmentResult:
+    """Whole sentences, each with the slot it may fill."""
+    transcript = load(request.transcript, Transcript)
+    rows = segment(transcript.words, media_duration_s=request.duration_s, language=transcript.language)
+    TRACKER.set("segment", 1.0, "Finding sentences")
+    return SegmentResult(utterances=save(Utterances(rows=tuple(rows))), count=len(rows))

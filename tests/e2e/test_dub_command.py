@@ -1,0 +1,187 @@
+"""The whole command with the real engines on real clips: what a user gets, again, and after being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pysubs2
+import pytest
+
+from dubline.media.mux import stream_hash
+from dubline.media.probe import probe
+from dubline.settings import Settings, get_settings
+
+pytestmark = pytest.mark.engines
+CLIP = "video/real_barcelona_10s.mp4"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder of our own that shares the prepared weights."""
+    folder = tmp_path_factory.mktemp("home")
+    weights = get_settings().weights_dir
+    if weights.is_dir():
+        (folder / "models").symlink_to(weights)
+    yield folder
+
+
+def _start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dubline", "dub", *arguments, "--json"],
+        env={**os.environ, "DUBLINE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _dub(home: Path, *arguments: str) -> dict[str, Any]:
+    with _start(home, *arguments) as child:
+        stdout, stderr = child.communicate(timeout=280)
+    assert child.returncode == 0, stdout + stderr
+    return json.loads(stdout)
+
+
+@pytest.fixture(scope="module")
+def clip(media_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("in") / "talk.mp4"
+    shutil.copy(media_dir / CLIP, copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def first(home: Path, clip: Path) -> dict[str, Any]:
+    return _dub(home, str(clip), "--to", "pt-BR", "--from", "en")
+
+
+def _report(answer: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(Path(answer["files"]["report"]).read_text())
+
+
+def test_the_results_lie_beside_the_video(first: dict[str, Any], clip: Path) -> None:
+    names = {p.name for p in clip.parent.iterdir()}
+    assert names == {
+        "talk.mp4",
+        "talk.pt-BR.mp4",
+        "talk.pt-BR.srt",
+        "talk.pt-BR.vtt",
+        "talk.en.srt",
+        "talk.en.vtt",
+        "talk.pt-BR.bilingual.srt",
+        "talk.pt-BR.report.json",
+    }
+    for name in ("talk.pt-BR.srt", "talk.pt-BR.vtt", "talk.en.srt", "talk.en.vtt", "talk.pt-BR.bilingual.srt"):
+        assert len(pysubs2.load(str(clip.parent / name))) > 0
+
+
+def test_the_picture_is_untouched_and_the_length_is_the_same(first: dict[str, Any], clip: Path) -> None:
+    dubbed = Path(first["files"]["video"])
+    assert stream_hash(clip, "video") == stream_hash(dubbed, "video")
+    before, after = probe(clip, Settings()), probe(dubbed, Settings())
+    assert after.duration_s == pytest.approx(before.duration_s, abs=1.0 / (before.video.fps if before.video else 25))
+    assert [t.language for t in after.audio] == ["por"]
+    assert {s.language for s in after.streams if s.kind == "subtitle"} == {"por", "eng"}
+
+
+def test_the_report_is_measured_and_not_a_failure(first: dict[str, Any]) -> None:
+    report = _report(first)
+    assert report["verdict"] in {"pass", "review"}
+    assert report["timing"]["overlap_s"] == 0
+    assert report["voice"]["wer"] < 0.35
+
+
+def test_again_is_all_cached_and_makes_the_same(home: Path, clip: Path, first: dict[str, Any]) -> None:
+    again = _dub(home, str(clip), "--to", "pt-BR", "--from", "en")
+    assert again["run"]["cached_task_runs"] == again["run"]["task_runs"] > 10
+    assert again["run"]["busy_s"].get("tts:kokoro", 0) == 0
+
+
+def test_one_edited_line_speaks_one_line(home: Path, clip: Path, first: dict[str, Any], tmp_path: Path) -> None:
+    lines = _report(first)["timing"]["lines"]
+    answer = _dub(
+        home, str(clip), "--to", "pt-BR", "--from", "en", "--out", str(tmp_path), "--edit", f"{lines[0]['utterance_id']}=Olá a todos."
+    )
+    stats = [s for s in _report(answer)["provenance"]["stages"] if s["stage"] == "synthesize"]
+    assert sum(s["made"] for s in stats) == 1
+    assert sum(s["reused"] for s in stats) == len(lines) - 1
+    assert "Olá a todos." in Path(answer["files"]["subtitles_target_srt"]).read_text()
+    assert "stt:faster-whisper" not in {k for s in stats for k in s["busy_s"]}
+
+
+def test_a_second_language_starts_at_translation(home: Path, clip: Path, first: dict[str, Any], tmp_path: Path) -> None:
+    answer = _dub(
+        home, str(clip), "--to", "es", "--from", "en", "--mt", "simulated", "--listen", "off", "--out", str(tmp_path)
+    )
+    assert answer["run"]["busy_s"].get("stt:faster-whisper", 0) == 0
+    assert answer["run"]["cached_task_runs"] >= 6
+    assert (tmp_path / "talk.es.mp4").exists()
+
+
+def test_killed_while_speaking_it_takes_up_where_it_stopped(home: Path, media_dir: Path, tmp_path: Path) -> None:
+    """kill -9 of the flow's process in the middle of synthesis: finished lines are not spoken again."""
+    home_of_its_own = tmp_path / "home"
+    home_of_its_own.mkdir()
+    (home_of_its_own / "models").symlink_to((home / "models").resolve())
+    video = media_dir / "video/real_manifesto_88s.mp4"
+    records = home_of_its_own / "artifacts" / "records" / "utterances"
+    arguments = (str(video), "--to", "pt-BR", "--from", "en", "--listen", "off", "--out", str(tmp_path / "out"))
+    with _start(home_of_its_own, *arguments) as child:
+        deadline_s = time.monotonic() + 200
+        while len(list(records.glob("*.json"))) < 3:
+            assert time.monotonic() < deadline_s
+            assert child.poll() is None, child.communicate()
+            time.sleep(0.05)
+        for pid in _children(child.pid):
+            os.kill(pid, signal.SIGKILL)
+        child.communicate(timeout=30)
+    assert child.returncode != 0
+    assert not (tmp_path / "out").exists()
+    finished = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
+
+    answer = _dub(home_of_its_own, *arguments)
+    after = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
+    lines = _report(answer)["timing"]["lines"]
+    stats = [s for s in _report(answer)["provenance"]["stages"] if s["stage"] == "synthesize"]
+    made, reused = sum(s["made"] for s in stats), sum(s["reused"] for s in stats)
+    assert made + reused == len(lines) == len(after)
+    assert made <= len(lines) - len(finished) + 1  # a batch that had ended counts what it made before the kill
+    assert {k: after[k] for k in finished} == finished
+    assert answer["run"]["busy_s"].get("stt:faster-whisper", 0) == 0
+
+
+def _children(pid: int) -> list[int]:
+    import psutil
+
+    return [c.pid for c in psutil.Process(pid).children(recursive=True) if "deployments.local" in " ".join(c.cmdline())]
+
+
+def test_ctrl_c_cancels_cleanly(home: Path, media_dir: Path, tmp_path: Path) -> None:
+    video = media_dir / "video/real_manifesto_88s.mp4"
+    arguments = (str(video), "--to", "pt-BR", "--from", "en", "--voice", "pm_alex", "--out", str(tmp_path / "out"))
+    records = home / "artifacts" / "records" / "utterances"
+    before = len(list(records.glob("*.json")))
+    with _start(home, *arguments) as child:
+        deadline_s = time.monotonic() + 200
+        while len(list(records.glob("*.json"))) < before + 1:
+            assert time.monotonic() < deadline_s
+            assert child.poll() is None, child.communicate()
+            time.sleep(0.05)
+        children = _children(child.pid)
+        child.send_signal(signal.SIGINT)
+        began_s = time.monotonic()
+        stdout, _ = child.communicate(timeout=30)
+    assert time.monotonic() - began_s < 15
+    assert child.returncode == 130
+    assert json.loads(stdout)["error"]["code"] == "cancelled"
+    assert not any(Path(f"/proc/{p}").exists() for p in children)
+    assert not (tmp_path / "out").exists()
+    assert list((home / "work").glob("*")) == []

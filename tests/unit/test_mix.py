@@ -1,0 +1,51 @@
+"""The limiter and the bed's envelope, by what they promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dubline.models import Span
+from dubline.stages import mix as mixing
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    blocks=st.lists(st.integers(1, 9000), min_size=1, max_size=6),
+    level=st.floats(0.01, 8.0),
+)
+@settings(max_examples=60, deadline=None)
+def test_limiter_keeps_length_and_ceiling(seed: int, blocks: list[int], level: float) -> None:
+    rng = np.random.default_rng(seed)
+    signal = (rng.standard_normal((sum(blocks), 2)) * level * rng.random((sum(blocks), 1)) ** 8).astype(np.float32)
+    limiter = mixing.Limiter(48_000)
+    parts, at = [], 0
+    for count in blocks:
+        parts.append(limiter.push(signal[at : at + count]))
+        at += count
+    parts.append(limiter.flush())
+    out = np.concatenate(parts)
+    assert out.shape == signal.shape
+    assert np.abs(out).max(initial=0.0) <= mixing._CEILING * 1.0001
+    if np.abs(signal).max() <= mixing._CEILING:
+        np.testing.assert_array_equal(out, signal)
+
+
+def test_limiter_leaves_what_is_far_from_a_peak_alone() -> None:
+    signal = np.full((48_000, 2), 0.1, np.float32)
+    signal[24_000] = 2.0
+    limiter = mixing.Limiter(48_000)
+    out = np.concatenate([limiter.push(signal), limiter.flush()])
+    assert abs(out[24_000, 0]) <= mixing._CEILING
+    np.testing.assert_array_equal(out[:22_000], signal[:22_000])
+    np.testing.assert_array_equal(out[26_000:], signal[26_000:])
+
+
+def test_bed_is_down_in_speech_and_up_far_from_it_with_smooth_ramps() -> None:
+    gain = mixing._envelope([Span(start_s=5.0, end_s=6.0)], 10.0, -20.0)
+    at = lambda s: gain[int(s * 100)]  # noqa: E731
+    assert at(5.5) == pytest.approx(0.1, rel=0.01)
+    assert at(1.0) == at(9.0) == pytest.approx(1.0)
+    assert np.abs(np.diff(20 * np.log10(gain))).max() < 2.5

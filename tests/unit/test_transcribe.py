@@ -1,0 +1,90 @@
+"""Recognition around the engine: chunks, the way back to the media's timeline, doubt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dubline.errors import InputError
+from dubline.models import Segment, Span, Word
+from dubline.stages.transcribe import RATE_HZ, ChunkResult, SpeechPlan, _restore, collect, doubt, join, plan_chunks
+
+
+@st.composite
+def _spans(draw: st.DrawFn) -> list[Span]:
+    rows, at = [], 0.0
+    for gap, length in draw(st.lists(st.tuples(st.floats(0.1, 30), st.floats(0.2, 40)), min_size=1, max_size=40)):
+        rows.append(Span(start_s=at + gap, end_s=at + gap + length))
+        at += gap + length
+    return rows
+
+
+@given(_spans(), st.floats(20, 400))
+def test_chunks_hold_every_span_once_in_order(spans: list[Span], chunk_s: float) -> None:
+    chunks = plan_chunks(spans, chunk_s=chunk_s)
+    assert [s for c in chunks for s in c.spans] == spans
+    assert all(c.spans for c in chunks)
+    longest = max(s.duration_s for s in spans)
+    assert all(c.speech_s <= chunk_s + longest for c in chunks)
+
+
+@given(_spans())
+def test_words_find_their_way_back(spans: list[Span]) -> None:
+    total_s = min(spans[-1].end_s + 1, 300.0)
+    spans = [s for s in spans if s.end_s < total_s - 0.5]
+    if not spans:
+        return
+    audio = np.arange(int(total_s * RATE_HZ), dtype=np.float32)
+    collected, pieces = collect(audio, spans)
+    for piece in pieces:  # samples carry their own position, so the mapping can be checked exactly
+        assert collected[round(piece.at_s * RATE_HZ)] == round(piece.media_start_s * RATE_HZ)
+    target = spans[-1]
+    piece = next(p for p in reversed(pieces) if p.media_start_s <= target.start_s + 1e-6)
+    at_s = piece.at_s + (target.start_s - piece.media_start_s)
+    word = Word(start_s=at_s, end_s=at_s + 0.15, text=" hi")
+    moved = _restore(Segment(start_s=at_s, end_s=at_s + 0.15, text=" hi", words=(word,)), pieces, spans, 0.0)
+    assert moved is not None
+    assert moved.words[0].start_s == pytest.approx(target.start_s, abs=0.01)
+
+
+def _segment(start_s: float, text: str, *, log_probability: float = -0.2, silence: float = 0.0) -> Segment:
+    word = Word(start_s=start_s, end_s=start_s + 2, text=text, probability=0.9)
+    return Segment(
+        start_s=start_s,
+        end_s=start_s + 2,
+        text=text,
+        words=(word,),
+        avg_log_probability=log_probability,
+        no_speech_probability=silence,
+    )
+
+
+def test_doubt_has_a_reason() -> None:
+    speech = [Span(start_s=0, end_s=10)]
+    assert doubt(_segment(1, "A plain sentence."), speech) is None
+    assert doubt(_segment(1, "Thank you.", log_probability=-1.2, silence=0.9), speech) == "no_speech"
+    assert doubt(_segment(50, "Thanks for watching."), speech) == "outside_speech"
+    assert doubt(_segment(1, "la la la " * 20), speech) == "repetition"
+    assert doubt(_segment(1, "♪"), speech) == "low_probability"
+
+
+def test_a_phrase_said_over_and_over_is_kept_twice_at_most() -> None:
+    plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
+    rows = tuple(_segment(i * 3, "Okay then.") for i in range(6)) + (_segment(30, "A new thought."),)
+    transcript = join(plan, [ChunkResult(language="en", language_probability=1.0, segments=rows)])
+    assert [s.text for s in transcript.segments] == ["Okay then.", "Okay then.", "A new thought."]
+    assert {d.reason for d in transcript.dropped} == {"repetition"}
+
+
+def test_garbage_is_refused_and_silence_is_not() -> None:
+    plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
+    rows = tuple(
+        s.model_copy(update={"words": tuple(w.model_copy(update={"probability": 0.1}) for w in s.words)})
+        for s in (_segment(i * 3, f"word{i}") for i in range(9))
+    )
+    with pytest.raises(InputError) as caught:
+        join(plan, [ChunkResult(language="en", language_probability=0.3, segments=rows)])
+    assert caught.value.code == "transcript_unusable"
+    assert join(plan, []).words == ()

@@ -1,0 +1,55 @@
+"""Translation around the engine: one line for each utterance, checks, glossary, edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dubline.engines.base import MtResult
+from dubline.models import LineEdit, Utterance
+from dubline.stages.translate import apply_edits, check, numbers, translate
+
+
+class _Upper:
+    """A plumbing fake: upper-cases, and knows one word."""
+
+    def translate(self, sentences: Sequence[str], *, source: str, target: str) -> list[MtResult]:
+        return [MtResult(candidates=(s.upper().replace("PRESS", "PRENSA"),)) for s in sentences]
+
+    def close(self) -> None: ...
+
+
+def _utterances(*texts: str) -> list[Utterance]:
+    return [
+        Utterance(id=f"u{i}", start_s=i * 5, end_s=i * 5 + 4, slot_end_s=i * 5 + 4.9, text=t) for i, t in enumerate(texts)
+    ]
+
+
+def test_line_count_never_shifts() -> None:
+    lines = translate(
+        _utterances("One. Two! Three?", "Four", "..."), _Upper(), source="en", target="pt-BR", glossary={}
+    )
+    assert [line.utterance.id for line in lines] == ["u0", "u1", "u2"]
+    assert lines[0].text == "ONE. TWO! THREE?"
+
+
+def test_glossary_replaces_the_engines_own_rendering() -> None:
+    lines = translate(
+        _utterances("The press is old."), _Upper(), source="en", target="pt-BR", glossary={"press": "prelo", "ink": "tinta"}
+    )
+    assert lines[0].text == "THE prelo IS OLD."
+    assert "glossary_missed" not in lines[0].flags
+
+
+def test_checks_find_lost_numbers_and_untranslated_lines() -> None:
+    assert check("It cost 1,455 dollars", "Custou 1.455 dólares") == ()
+    assert "numbers_changed" in check("In 1455 it began", "Em 1544 começou")
+    assert "untranslated" in check("this was never translated", "This was never translated")
+    assert check("words", "") == ("empty",)
+    assert numbers("3.14 and 1,000") == {"314", "1000"}
+
+
+def test_edits_touch_one_line() -> None:
+    lines = translate(_utterances("One.", "Two."), _Upper(), source="en", target="pt-BR", glossary={})
+    edited = apply_edits(lines, [LineEdit(utterance_id="u1", text="Dois.")])
+    assert [line.text for line in edited] == ["ONE.", "Dois."]
+    assert edited[0] == lines[0]
