@@ -49,7 +49,6 @@ class StreamInfo(Frozen):
     height: int = 0
     fps: float = 0.0
     pixel_format: str = ""
-    rotation_deg: int = 0
     sample_rate_hz: int = 0
     channels: int = 0
     channel_layout: str = ""
