@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from dubline.engines.registry import choose_mt
+from dubline.engines.base import SttEngine
+from dubline.engines.registry import choose_mt, choose_stt
 from dubline.errors import EngineError, InputError
 from dubline.models import (
     ArtifactRef,
@@ -51,3 +52,68 @@ class ReportResult(StageResult):
     report: ArtifactRef
     verdict: str
     message: str
+
+
+@stage_task("report", 1, name="build report")
+def build_report(request: ReportRequest) -> ReportResult:
+    """Listen to the finished file, read it, measure it, and say how good it is."""
+    target = request.options.target_language
+    with ExitStack() as held, workspace() as work:
+        stt = mt = None
+        stt_reason = mt_reason = ""
+        if request.options.listen == "off":
+            stt_reason = "Listening was turned off."
+        else:
+            stt, stt_reason = _listener(held, request)
+        try:
+            reverse = choose_mt(
+                get_settings(), engine="auto", model=None, source=target, target=request.source_language
+            )
+            mt = held.enter_context(engine(reverse))
+        except (InputError, EngineError) as error:
+            mt_reason = error.message
+        report = build(
+            ReportInputs(
+                source=store().fetch(request.source),
+                source_ref=request.source,
+                media=request.media,
+                output=store().fetch(request.video),
+                output_ref=request.video,
+                video_copied=request.video_copied,
+                transcript=load(request.transcript, Transcript),
+                lines=load(request.lines, Lines).rows,
+                spoken=request.spoken,
+                timeline=load(request.timeline, Timeline),
+                cues=load(request.cues, CueSets),
+                mix=request.mix,
+                choices=request.choices,
+                stats=request.stats,
+                options=request.options,
+                source_language=request.source_language,
+            ),
+            work,
+            get_settings(),
+            stt,
+            mt,
+            stt_reason=stt_reason,
+            mt_reason=mt_reason,
+        )
+    TRACKER.set("report", 1.0, "Checking the dub")
+    return ReportResult(report=save(report), verdict=report.verdict, message=report.message)
+
+
+def _listener(held: ExitStack, request: ReportRequest) -> tuple[SttEngine | None, str]:
+    """The recogniser that listens: the one that heard the source when it knows the target language, else the default."""
+    used = next(c for c in request.choices if c.kind == "stt")
+    try:
+        choice = choose_stt(
+            get_settings(), engine=used.engine, model=used.model, language=request.options.target_language
+        )
+    except (InputError, EngineError):
+        try:
+            choice = choose_stt(
+                get_settings(), engine="auto", model="base", language=request.options.target_language
+            )
+        except (InputError, EngineError) as error:
+            return None, error.message
+    return held.enter_context(engine(choice)), ""

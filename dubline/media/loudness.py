@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,16 +14,6 @@ from dubline.media.runner import deadline_s, run
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
 _M = re.compile(rb"lavfi\.r128\.M=(-?[\d.]+|-?inf|nan)")
-_TRUE_PEAK = re.compile(r"Peak:\s+(-?[\d.]+|-inf) dBFS")
-
-
-@dataclass(frozen=True)
-class Loudness:
-    """Of a whole file: integrated loudness in LUFS (None: silence) and true peak in dBTP."""
-
-    integrated_lufs: float | None
-    true_peak_dbtp: float | None
-    momentary_lufs: NDArray[np.float64]
 
 
 def momentary(path: Path, *, media_s: float = 36_000.0) -> NDArray[np.float64]:
@@ -57,25 +45,3 @@ def gated_lufs(levels: NDArray[np.float64], mask: NDArray[np.bool_] | None = Non
 
 def _mean(levels: NDArray[np.float64]) -> float:
     return float(10 * np.log10(np.mean(10 ** (levels / 10))))
-
-
-def measure(path: Path, *, media_s: float) -> Loudness:
-    """Integrated loudness and true peak of the first audio track of a finished file, in one pass."""
-    sound = (
-        ffmpeg.input(f"file:{path}", protocol_whitelist="file")["a:0"]
-        .filter("ebur128", peak="true", metadata=1, framelog="quiet")
-        .filter("ametadata", mode="print", key="lavfi.r128.M", file="-")
-    )
-    node = argv.output([sound], "-", format="null")
-    command = argv.command(node, progress=False)
-    command[command.index("error")] = "info"  # the summary with the true peak is said at this level
-    done = run(command, folder=path.parent, deadline=deadline_s(media_s))
-    levels = np.nan_to_num(
-        np.array([float(v) for v in _M.findall(done.stdout)], dtype=np.float64), nan=-120.0, neginf=-120.0
-    )
-    peaks = [float(v) for v in _TRUE_PEAK.findall(done.tail)]
-    return Loudness(
-        integrated_lufs=gated_lufs(levels),
-        true_peak_dbtp=max(peaks) if peaks and np.isfinite(max(peaks)) else None,
-        momentary_lufs=levels,
-    )
