@@ -7,13 +7,13 @@ Reads one JSON request from standard input and writes JSON lines: `stage` and `p
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
 import sys
 import threading
 import time
-import uuid
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -139,7 +139,7 @@ def _run(
     flow = load_flow_from_entrypoint(FLOW, use_placeholder_flow=False)
     TRACKER.listen(lambda progress: wire.send("progress", **progress.model_dump(mode="json")))
     params = TranslateVideoParams(
-        job_id=uuid.uuid4().hex,
+        job_id=_job_id(request),
         source_uri="file://" + quote(os.fsencode(request.source)),
         options=request.options,
         refresh=request.refresh,
@@ -163,6 +163,13 @@ def _run(
         **_task_counts(),
     }
     return result, run
+
+
+def _job_id(request: LocalRequest) -> str:
+    """The same video with the same options is the same job: its manifest, too, is found again."""
+    with open(request.source, "rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(f"{content}{request.options.model_dump_json()}".encode()).hexdigest()[:32]
 
 
 def _preload(options: DubOptions, settings: Settings) -> None:

@@ -37,7 +37,8 @@ class VerifyingResultStore(WritableFileSystem):
 
     folder: str
 
-    async def read_path(self, path: str) -> bytes:
+    # Prefect calls the plain names with `_sync=True` from threads and the names with an `a` from its event loop.
+    def read_path(self, path: str, *, _sync: bool = True) -> bytes:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The record's bytes.
 
         Raises:
@@ -48,7 +49,16 @@ class VerifyingResultStore(WritableFileSystem):
         check_record(content)
         return content
 
-    async def write_path(self, path: str, content: bytes) -> None:
+    async def aread_path(self, path: str) -> bytes:
+        return self.read_path(path)
+
+    async def awrite_path(self, path: str, content: bytes) -> None:
+        self.write_path(path, content)
+
+    def write_path(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, path: str, content: bytes, *, _sync: bool = True
+    ) -> None:
+        """Replace a record in one step."""
         target = self._path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=".record-", dir=target.parent)

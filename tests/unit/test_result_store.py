@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -46,11 +45,11 @@ def _record(store: LocalStore) -> bytes:
 
 
 def _read(block: VerifyingResultStore, key: str) -> bytes:
-    return asyncio.run(block.read_path(key))
+    return block.read_path(key)
 
 
 def test_a_whole_record_comes_back(store: LocalStore, block: VerifyingResultStore) -> None:
-    asyncio.run(block.write_path("extract/v1/abc", _record(store)))
+    block.write_path("extract/v1/abc", _record(store))
     loaded: ResultRecord[Any] = ResultRecord.deserialize(_read(block, "extract/v1/abc"))
     assert isinstance(loaded.result, ExtractResult)
 
@@ -59,7 +58,7 @@ def test_a_whole_record_comes_back(store: LocalStore, block: VerifyingResultStor
 def test_a_record_whose_artifact_is_not_whole_is_a_miss(
     store: LocalStore, block: VerifyingResultStore, harm: str
 ) -> None:
-    asyncio.run(block.write_path("extract/v1/abc", _record(store)))
+    block.write_path("extract/v1/abc", _record(store))
     path = store.fetch(store.put_bytes(b"bed", "audio/wav"))
     if harm == "gone":
         path.unlink()
@@ -88,7 +87,7 @@ def test_a_poisoned_record_is_refused(store: LocalStore, block: VerifyingResultS
         inner = json.loads(record["result"]) if isinstance(record["result"], str) else record["result"]
         inner["__class__"] = poison["class"]
         record["result"] = json.dumps(inner) if isinstance(record["result"], str) else inner
-    asyncio.run(block.write_path("extract/v1/abc", json.dumps(record).encode()))
+    block.write_path("extract/v1/abc", json.dumps(record).encode())
     with pytest.raises(ValueError, match="result record"):
         _read(block, "extract/v1/abc")
 
