@@ -1,0 +1,186 @@
+"""Listening to the finished dub: a recogniser hears the file, and what it hears is compared with the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dubline.cancel import STOP
+from dubline.engines.base import SttEngine
+from dubline.errors import EngineError
+from dubline.media.finished import RATE_HZ
+from dubline.models import Listen, Span
+from dubline.quality.wording import tokens
+
+WINDOW_S = 28.0  # Whisper's window is 30 s and costs the same however little it holds
+_HEAD_S, _TAIL_S, _JOINT_S = 0.08, 0.15, 0.3
+_WORST_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class SpokenLine:
+    """A line as it lies in the finished file; `pace` orders the worst first."""
+
+    utterance_id: str
+    span: Span
+    text: str
+    pace: float
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Errors over all lines listened to, and by line id. Rates are None when nothing was listened to."""
+
+    seconds: float
+    lines: int
+    words: int
+    wer: float | None
+    cer: float | None
+    line_wer: dict[str, float]
+    reason: str = ""
+
+
+def choose(lines: Sequence[SpokenLine], mode: Listen, budget_s: float) -> list[int]:
+    """Positions of the lines to listen to, in order of time.
+
+    `sample` spends a third of the budget on the lines with the fastest pace and the rest on lines spread evenly over
+    the video (bit-reversed order, so that any prefix is even). At least one line is chosen.
+    """
+    audible = [i for i, line in enumerate(lines) if line.text.strip() and line.span.duration_s > 0]
+    if mode == "off" or not audible:
+        return []
+    length_s = {i: lines[i].span.duration_s for i in audible}
+    if mode == "all" or sum(length_s.values()) <= budget_s:
+        return audible
+    chosen: set[int] = set()
+    left_s = budget_s * _WORST_SHARE
+    for i in sorted(audible, key=lambda i: (-lines[i].pace, i)):
+        if length_s[i] <= left_s:
+            chosen.add(i)
+            left_s -= length_s[i]
+    left_s += budget_s * (1 - _WORST_SHARE)
+    for position in _spread(len(audible)):
+        i = audible[position]
+        if i not in chosen and length_s[i] <= left_s:
+            chosen.add(i)
+            left_s -= length_s[i]
+    return sorted(chosen) or [min(audible, key=lambda i: (length_s[i], i))]
+
+
+def _spread(count: int) -> list[int]:
+    """0 … count-1, each once, every prefix spread evenly (van der Corput sequence in base 2)."""
+    bits = max(1, (count - 1).bit_length())
+    order = [int(f"{i:0{bits}b}"[::-1], 2) for i in range(1 << bits)]
+    return [v for v in order if v < count]
+
+
+def pack(lines: Sequence[SpokenLine], chosen: Sequence[int]) -> list[list[int]]:
+    """Group lines, in order, into pieces that fill one window of the recogniser each."""
+    pieces: list[list[int]] = []
+    filled_s = 0.0
+    for i in chosen:
+        length_s = lines[i].span.duration_s + _HEAD_S + _TAIL_S + _JOINT_S
+        if not pieces or filled_s + length_s > WINDOW_S:
+            pieces.append([])
+            filled_s = 0.0
+        pieces[-1].append(i)
+        filled_s += length_s
+    return pieces
+
+
+def listen(
+    read: Callable[[Span], NDArray[np.float32]],
+    lines: Sequence[SpokenLine],
+    engine: SttEngine | None,
+    *,
+    language: str,
+    mode: Listen = "sample",
+    budget_s: float = 45.0,
+    reason: str = "",
+) -> Heard:
+    """Recognise chosen lines of the finished sound and count the errors against their texts.
+
+    `read` gives a span of the finished sound as 16 kHz mono float32; `reason` says why there is no engine. Word errors
+    are those of the minimum edit alignment of a piece (as jiwer computes it), given to the line they fall on.
+    """
+    if mode == "off":
+        return _because("Listening was switched off.")
+    if engine is None:
+        return _because(reason or "No recogniser for the target language is installed.")
+    chosen = choose(lines, mode, budget_s)
+    if not chosen:
+        return _because("There is no line to listen to.")
+    counts = _Counts()
+    try:
+        for piece in pack(lines, chosen):
+            STOP.check()
+            audio = _audio(read, lines, piece)
+            result = engine.transcribe(audio, language=language)
+            counts.add([lines[i] for i in piece], " ".join(s.text for s in result.segments), language)
+    except EngineError as error:
+        return _because(f"Listening failed: {error.message}")
+    return Heard(
+        seconds=round(sum(lines[i].span.duration_s for i in chosen), 3),
+        lines=len(chosen),
+        words=counts.words,
+        wer=round(counts.errors / counts.words, 4) if counts.words else None,
+        cer=round(counts.char_errors / counts.chars, 4) if counts.chars else None,
+        line_wer=counts.line_wer,
+    )
+
+
+def _because(reason: str) -> Heard:
+    return Heard(0.0, 0, 0, None, None, {}, reason)
+
+
+def _audio(
+    read: Callable[[Span], NDArray[np.float32]], lines: Sequence[SpokenLine], piece: Sequence[int]
+) -> NDArray[np.float32]:
+    """The lines of a piece, each cut out with a little air that never reaches into its neighbours."""
+    joint = np.zeros(int(_JOINT_S * RATE_HZ), np.float32)
+    parts: list[NDArray[np.float32]] = []
+    for i in piece:
+        span = lines[i].span
+        first_s = max(span.start_s - _HEAD_S, lines[i - 1].span.end_s if i else 0.0, 0.0)
+        last_s = span.end_s + _TAIL_S
+        if i + 1 < len(lines):
+            last_s = max(span.end_s, min(last_s, lines[i + 1].span.start_s))
+        parts += [read(Span(start_s=min(first_s, span.start_s), end_s=last_s)), joint]
+    return np.concatenate(parts)
+
+
+class _Counts:
+    """Adds up errors over pieces."""
+
+    def __init__(self) -> None:
+        self.words = self.errors = self.chars = self.char_errors = 0
+        self.line_wer: dict[str, float] = {}
+
+    def add(self, lines: Sequence[SpokenLine], heard: str, language: str) -> None:
+        import jiwer
+
+        wanted = [tokens(line.text, language) for line in lines]
+        owner = [i for i, words in enumerate(wanted) for _ in words]
+        reference = [w for words in wanted for w in words]
+        hypothesis = tokens(heard, language)
+        if not reference:
+            return
+        errors = [0] * len(lines)
+        out = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
+        for chunk in out.alignments[0]:
+            if chunk.type == "insert":
+                errors[owner[min(chunk.ref_start_idx, len(owner) - 1)]] += chunk.hyp_end_idx - chunk.hyp_start_idx
+            elif chunk.type != "equal":
+                for position in range(chunk.ref_start_idx, chunk.ref_end_idx):
+                    errors[owner[position]] += 1
+        self.words += len(reference)
+        self.errors += sum(errors)
+        for line, words, wrong in zip(lines, wanted, errors, strict=True):
+            if words:
+                self.line_wer[line.utterance_id] = round(wrong / len(words), 4)
+        letters = jiwer.process_characters(" ".join(reference), " ".join(hypothesis))
+        self.chars += letters.hits + letters.substitutions + letters.deletions
+        self.char_errors += letters.substitutions + letters.deletions + letters.insertions

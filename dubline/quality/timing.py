@@ -1,0 +1,103 @@
+"""Timing of the finished file: where each line lies, and when it is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from dubline.models import Line, MediaInfo, Placement, Span, Spoken, Timeline, Transcript
+from dubline.quality.models import LineReport, Timing
+from dubline.quality.sound import SoundFacts, overlap_iou
+
+_AAC_FRAME = 1024
+
+
+def laid(timeline: Timeline) -> list[Placement]:
+    """Placements that hold sound, in order of time."""
+    return sorted((p for p in timeline.placements if p.length_samples > 0), key=lambda p: p.start_sample)
+
+
+def spans_of(placements: Sequence[Placement], rate_hz: int) -> list[Span]:
+    """Their intervals in the file, in seconds."""
+    return [
+        Span(start_s=p.start_sample / rate_hz, end_s=(p.start_sample + p.length_samples) / rate_hz) for p in placements
+    ]
+
+
+def overlap_s(spans: Sequence[Span]) -> float:
+    """Seconds in which a line sounds while an earlier one has not ended; `spans` in order of their start."""
+    total, end_s = 0.0, float("-inf")
+    for span in spans:
+        total += max(0.0, min(span.end_s, end_s) - span.start_s)
+        end_s = max(end_s, span.end_s)
+    return round(total, 6)
+
+
+def length_tolerance_s(media: MediaInfo) -> float:
+    """One video frame; one AAC frame where that is longer or there is no picture. A millisecond for rounding."""
+    audio = next((s.sample_rate_hz for s in media.audio if s.sample_rate_hz > 0), 44_100)
+    frame_s = 1.0 / media.video.fps if media.video is not None and media.video.fps > 0 else 0.0
+    return round(max(frame_s, _AAC_FRAME / audio) + 0.001, 4)
+
+
+def measure_timing(
+    timeline: Timeline,
+    lines: Sequence[Line],
+    spoken: Sequence[Spoken],
+    transcript: Transcript,
+    sound: SoundFacts,
+    line_wer: Mapping[str, float],
+    *,
+    media_s: float,
+    output: MediaInfo,
+) -> Timing:
+    """Put together what was laid and what was heard. `sound` follows the order of `laid(timeline)`."""
+    placements = laid(timeline)
+    spans = spans_of(placements, timeline.sample_rate_hz)
+    by_id = {line.utterance.id: line for line in lines}
+    voices = {s.utterance_id: s for s in spoken}
+    rows: list[LineReport] = []
+    shifts: list[float] = []
+    for place, span, onset_s, silent in zip(placements, spans, sound.onsets_s, sound.silent, strict=True):
+        line = by_id[place.utterance_id]
+        if onset_s is not None and not silent:
+            shifts.append(onset_s - span.start_s)
+        heard = onset_s is not None and not silent
+        voice = voices.get(place.utterance_id)
+        rows.append(
+            LineReport(
+                utterance_id=place.utterance_id,
+                start_s=round(span.start_s, 4),
+                end_s=round(span.end_s, 4),
+                source_start_s=round(line.utterance.start_s, 4),
+                slot_s=round(place.slot_s, 4),
+                natural_s=round(place.natural_s, 4),
+                stretch=round(place.stretch, 4),
+                onset_error_s=round(
+                    (onset_s if heard and onset_s is not None else span.start_s) - line.utterance.start_s, 4
+                ),
+                is_onset_measured=heard,
+                drift_s=round(place.drift_s, 4),
+                overrun_s=round(place.overrun_s, 4),
+                source_text=line.utterance.text,
+                target_text=line.text,
+                wer=line_wer.get(place.utterance_id),
+                is_silent=silent,
+                is_fallback=voice is not None and voice.is_fallback,
+                flags=line.flags,
+            )
+        )
+    tolerance_s = length_tolerance_s(output)
+    error_s = output.duration_s - media_s
+    paces = [p.stretch for p in placements]
+    return Timing(
+        lines=tuple(rows),
+        speech_overlap_iou=overlap_iou(transcript.speech, sound.voice, media_s) if placements else None,
+        voice_source="line intervals trimmed to where the finished file sounds" if placements else "no line was spoken",
+        share_pace_le_1_2=round(sum(p <= 1.2 + 1e-6 for p in paces) / len(paces), 4) if paces else None,
+        onset_shift_s=round(median(shifts), 4) if shifts else None,
+        overlap_s=overlap_s(spans),
+        length_error_s=round(error_s, 4),
+        length_tolerance_s=tolerance_s,
+        exact_length=abs(error_s) <= tolerance_s,
+    )
