@@ -49,6 +49,16 @@ def picture_source(name: str, *, max_pixels: int = MAX_PIXELS, **options: Any) -
     return source(name, max_pixels=max_pixels, **options)
 
 
+def pattern(text: str) -> Any:
+    """A picture that ffmpeg makes itself, from a filter description of ours.
+
+    Raises:
+        ValueError: a value that was not made here.
+    """
+    _checked_values({"text": text})
+    return ffmpeg.input(text, format="lavfi")
+
+
 def sink(streams: Sequence[Any], name: str, container: str, **options: Any) -> Any:
     """An output file: no metadata, no chapters, nothing that varies from run to run.
 

@@ -48,10 +48,7 @@ def _frame_length(head: bytes) -> int:
     if version == 1 or layer in (0, 3) or rate_index in (0, 15) or frequency == 3:
         return 0
     is_mpeg1 = version == 3
-    if layer == 2:
-        table = _LAYER2 if is_mpeg1 else _LAYER23_LOW
-    else:
-        table = _LAYER3 if is_mpeg1 else _LAYER23_LOW
+    table = _LAYER23_LOW if not is_mpeg1 else _LAYER2 if layer == 2 else _LAYER3
     hertz = (44100, 48000, 32000)[frequency] >> {3: 0, 2: 1, 0: 2}[version]
     samples_by_8 = 72 if layer == 1 and not is_mpeg1 else 144
     return samples_by_8 * table[rate_index] * 1000 // hertz + ((head[2] >> 1) & 1)

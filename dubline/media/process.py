@@ -46,8 +46,12 @@ def run_child(
     Args:
         argv: Program and arguments; nothing goes through a shell.
         deadline_s: Wall seconds it may take.
+        cwd: Its working folder.
+        stop: Polled at least every tenth of a second.
+        env: Its whole environment.
         stdin: An open file, or bytes that are fed to it.
         max_stdout_bytes: How much of its output is kept; 0 sends the output nowhere.
+        tail_bytes: How much of the end of its log is kept.
         side_pipe: Read and write ends of a pipe the child inherits the second of; both are closed here.
         on_side_line: Gets every line that the child writes there.
 
@@ -55,8 +59,12 @@ def run_child(
         MediaError: `media_timeout` after the deadline, `media_output_limit` when it says too much.
         Cancelled: somebody asked to stop; the child is dead by then.
     """
-    feed = stdin if isinstance(stdin, bytes) else None
-    source = subprocess.PIPE if feed is not None else stdin if stdin is not None else subprocess.DEVNULL
+    feed: bytes | None = None
+    source: IO[bytes] | int = subprocess.DEVNULL
+    if isinstance(stdin, bytes):
+        feed, source = stdin, subprocess.PIPE
+    elif stdin is not None:
+        source = stdin
     with ExitStack() as stack:
         read_end = -1
         if side_pipe is not None:

@@ -48,6 +48,8 @@ def run_ffmpeg(
     Args:
         what: Outputs of `dubline.media.argv`, or arguments without the program's name.
         deadline_s: Wall seconds it may take.
+        cwd: Folder in which all of its file names lie.
+        stop: Polled at least every tenth of a second.
         on_progress: Gets the time written so far, in media seconds, about four times a second.
         capture_stdout: Keep standard output (at most 256 MiB).
         stdin_bytes: Fed to an input `pipe:0`.
