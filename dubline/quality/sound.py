@@ -19,8 +19,11 @@ _BLOCK_S = 60
 _FLOOR_DB = -100.0
 _BELOW_LINE_DB = 17.0  # the bed lies 20 dB below the voice; speech that soft is not an onset
 _QUIET_FRAMES = 10
-_LOUD_FRAMES = 4
-_REACH_S = 0.8
+_LOUD_FRAMES, _LOUD_ENOUGH = 10, 5  # a plosive's burst, its silence, and the vowel
+_REACH_S = 1.0
+_LEAST_PAUSE_S = 0.15
+_AGREED_S = 0.08
+_TRIED_SHIFTS = 400
 _BRIDGED_PAUSE_S = 0.25
 _SILENT_LU = 10.0  # a spoken line's loudest 400 ms lie above the voice's gated level, a ducked bed 16 dB below or more
 _ABSOLUTE_SILENCE_LUFS = -70.0
@@ -89,40 +92,65 @@ def overlap_iou(a: Sequence[Span], b: Sequence[Span], duration_s: float) -> floa
     return round(int((masks[0] & masks[1]).sum()) / union, 4) if union else None
 
 
-def heard_onsets(levels: NDArray[np.float32], lines: Sequence[Span]) -> list[float | None]:
-    """Where each line is heard to begin, in seconds: the step from silence to voice nearest its laid start.
+def heard_onsets(levels: NDArray[np.float32], lines: Sequence[Span]) -> tuple[list[float | None], float | None]:
+    """Where each line is heard to begin, in seconds, and by how much the whole track is shifted.
 
-    None for a line that follows the one before without a pause of 0.15 s, or whose surroundings show no such step
-    (a bed as loud as the voice).
+    A line begins at a step from silence to voice. Steps after a pause inside a line look alike, so the shift on which
+    most lines agree is found first, and each line takes its step nearest to that. None for a line that follows the one
+    before without a pause of 0.15 s, or whose surroundings show no step (a bed as loud as the voice).
     """
-    out: list[float | None] = []
+    steps: list[list[float]] = []
     for position, line in enumerate(lines):
         before_s = lines[position - 1].end_s if position else -1.0
-        out.append(_onset(levels, line) if line.start_s - before_s >= 0.15 else None)
-    return out
+        steps.append(_steps(levels, line) if line.start_s - before_s >= _LEAST_PAUSE_S - 1e-6 else [])
+    shift_s = _common_shift([[t - line.start_s for t in found] for found, line in zip(steps, lines, strict=True)])
+    onsets: list[float | None] = []
+    for found, line in zip(steps, lines, strict=True):
+        due_s = line.start_s + (shift_s or 0.0)
+        onset_s = min(found, key=lambda t: abs(t - due_s), default=None)
+        # Voice between the due time and the step: the line had begun, and the step is a pause inside it.
+        begun = onset_s is not None and _loud(levels, Span(start_s=due_s, end_s=onset_s), line).sum() >= _LOUD_ENOUGH
+        onsets.append(None if begun else onset_s)
+    return onsets, shift_s
 
 
-def _onset(levels: NDArray[np.float32], line: Span) -> float | None:
-    own = levels[_frames(line, len(levels))]
-    if not len(own):
+def _common_shift(errors: Sequence[Sequence[float]]) -> float | None:
+    """The shift that most lines show; the smaller one when two are as common. None without any step."""
+    candidates = sorted({e for row in errors for e in row}, key=abs)
+    if not candidates:
         return None
-    window = _frames(Span(start_s=line.start_s - _REACH_S, end_s=line.start_s + _REACH_S), len(levels))
-    # Silence before the file's first sample is silence too.
-    lead = _QUIET_FRAMES if window.start == 0 else 0
-    part = np.concatenate([np.full(lead, _FLOOR_DB, np.float32), levels[window]])
+
+    def support(shift_s: float) -> list[float]:
+        near = [min(row, key=lambda e: abs(e - shift_s)) for row in errors if row]
+        return [e for e in near if abs(e - shift_s) <= _AGREED_S]
+
+    best = max(candidates[:_TRIED_SHIFTS], key=lambda c: len(support(c)))
+    return median(support(best))
+
+
+def _loud(levels: NDArray[np.float32], span: Span, line: Span) -> NDArray[np.bool_]:
+    """Which 10 ms frames of a span are as loud as the line's voice; empty for a span of no length."""
     around = levels[_frames(Span(start_s=line.start_s, end_s=line.end_s + _REACH_S), len(levels))]
-    loud = part > max(_FLOOR_DB + 30, float(np.percentile(around, 85)) - _BELOW_LINE_DB)
+    part = levels[_frames(span, len(levels))]
+    if not len(around):
+        return np.zeros(len(part), bool)
+    return part > max(_FLOOR_DB + 30, float(np.percentile(around, 85)) - _BELOW_LINE_DB)
+
+
+def _steps(levels: NDArray[np.float32], line: Span) -> list[float]:
+    """Times around a line's laid start at which voice follows 0.1 s of silence."""
+    window = Span(start_s=max(0.0, line.start_s - _REACH_S), end_s=line.start_s + _REACH_S)
+    first = _frames(window, len(levels)).start
+    # Silence before the file's first sample is silence too.
+    lead = _QUIET_FRAMES if first == 0 else 0
+    loud = np.concatenate([np.zeros(lead, bool), _loud(levels, window, line), np.zeros(_LOUD_FRAMES, bool)])
     before = np.convolve(loud, np.ones(_QUIET_FRAMES), mode="valid")
     after = np.convolve(loud, np.ones(_LOUD_FRAMES), mode="valid")
-    steps = [
-        i
-        for i in range(_QUIET_FRAMES, len(loud) - _LOUD_FRAMES + 1)
-        if loud[i] and before[i - _QUIET_FRAMES] == 0 and after[i] >= _LOUD_FRAMES - 1
+    return [
+        (first + i - lead) * FRAME_S
+        for i in range(_QUIET_FRAMES, len(after))
+        if loud[i] and before[i - _QUIET_FRAMES] == 0 and after[i] >= _LOUD_ENOUGH
     ]
-    if not steps:
-        return None
-    times = [(window.start + i - lead) * FRAME_S for i in steps]
-    return min(times, key=lambda t: abs(t - line.start_s))
 
 
 def loudest_lufs(momentary: NDArray[np.float64], line: Span) -> float:
@@ -168,6 +196,7 @@ class SoundFacts:
     """Measures of the finished sound, one entry a line where a list."""
 
     onsets_s: tuple[float | None, ...]
+    shift_s: float | None
     silent: tuple[bool, ...]
     voice: tuple[Span, ...]
     bed_below_voice_db: float | None
@@ -178,8 +207,10 @@ def measure_sound(
 ) -> SoundFacts:
     """All of the above for lines given by their intervals in the finished file, in order of time."""
     levels = envelope(pcm)
+    onsets_s, shift_s = heard_onsets(levels, lines)
     return SoundFacts(
-        onsets_s=tuple(heard_onsets(levels, lines)),
+        onsets_s=tuple(onsets_s),
+        shift_s=shift_s,
         silent=tuple(silent_lines(momentary, lines, voice_lufs)),
         voice=tuple(voice_spans(levels, lines)),
         bed_below_voice_db=bed_below_voice_db(levels, lines),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 from dubline.models import Line, MediaInfo, Placement, Span, Spoken, Timeline, Transcript
 from dubline.quality.models import LineReport, Timing
@@ -57,11 +56,8 @@ def measure_timing(
     by_id = {line.utterance.id: line for line in lines}
     voices = {s.utterance_id: s for s in spoken}
     rows: list[LineReport] = []
-    shifts: list[float] = []
     for place, span, onset_s, silent in zip(placements, spans, sound.onsets_s, sound.silent, strict=True):
         line = by_id[place.utterance_id]
-        if onset_s is not None and not silent:
-            shifts.append(onset_s - span.start_s)
         heard = onset_s is not None and not silent
         voice = voices.get(place.utterance_id)
         rows.append(
@@ -95,7 +91,7 @@ def measure_timing(
         speech_overlap_iou=overlap_iou(transcript.speech, sound.voice, media_s) if placements else None,
         voice_source="line intervals trimmed to where the finished file sounds" if placements else "no line was spoken",
         share_pace_le_1_2=round(sum(p <= 1.2 + 1e-6 for p in paces) / len(paces), 4) if paces else None,
-        onset_shift_s=round(median(shifts), 4) if shifts else None,
+        onset_shift_s=round(sound.shift_s, 4) if sound.shift_s is not None else None,
         overlap_s=overlap_s(spans),
         length_error_s=round(error_s, 4),
         length_tolerance_s=tolerance_s,

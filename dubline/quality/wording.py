@@ -28,8 +28,8 @@ def plain_number(token: str) -> str:
     """
     if _THOUSANDS.fullmatch(token):
         return str(int(re.sub(r"[.,]", "", token)))
-    whole, _, rest = token.replace(",", ".").partition(".")
-    rest = rest.replace(".", "").rstrip("0")
+    *groups, rest = re.split(r"[.,]", token)
+    whole, rest = ("".join(groups), rest.rstrip("0")) if groups else (rest, "")
     return f"{int(whole)}.{rest}" if rest else str(int(whole))
 
 
