@@ -109,6 +109,8 @@ def _checked(name: str) -> str:
 
 def _checked_values(options: dict[str, Any]) -> dict[str, Any]:
     for value in options.values():
+        if value is None:
+            continue  # an option without a value
         for text in value if isinstance(value, (list, tuple)) else [value]:
             if _VALUE.fullmatch(str(text)) is None:
                 raise ValueError("only generated values may be used in a command line")

@@ -34,11 +34,26 @@ def ffmpeg_path() -> str:
         ) from error
 
 
+@lru_cache(maxsize=1)
+def ffmpeg_version() -> str:
+    """What it calls its version, for provenance.
+
+    Raises:
+        EngineUnavailable: `ffmpeg_missing`, when there is none.
+    """
+    return _words(ffmpeg_path()).removeprefix("ffmpeg version ").split(" ")[0]
+
+
 def _is_new_enough(path: str) -> bool:
-    try:
-        answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
     # Builds from git carry no version number; the library's always says how new they are.
-    found = re.search(r"^libavutil\s+(\d+)\.", answer.stdout, re.MULTILINE)
-    return answer.returncode == 0 and found is not None and int(found[1]) >= _LIBAVUTIL_OF_FFMPEG_5
+    found = re.search(r"^libavutil\s+(\d+)\.", _words(path), re.MULTILINE)
+    return found is not None and int(found[1]) >= _LIBAVUTIL_OF_FFMPEG_5
+
+
+def _words(path: str) -> str:
+    """Answer to `-version`; empty when the program does not work."""
+    try:
+        answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout if answer.returncode == 0 else ""

@@ -19,7 +19,7 @@ from dubline.media.scratch import Scratch
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
 _BLOCK_STEPS = 4
-_DEADLINE_S = 600.0
+_DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,12 @@ class Loudness:
 
 
 def momentary(
-    path: Path, stream_index: int | None = None, *, work_dir: Path | None = None, stop: StopToken = STOP
+    path: Path,
+    stream_index: int | None = None,
+    *,
+    media_s: float = 36_000.0,
+    work_dir: Path | None = None,
+    stop: StopToken = STOP,
 ) -> NDArray[np.float64]:
     """Momentary loudness (LUFS, 400 ms) every 100 ms: entry `i` covers the 400 ms that end at `(i + 1) / 10` s.
 
@@ -41,13 +46,13 @@ def momentary(
         MediaError: the file cannot be decoded.
         Cancelled: somebody asked to stop.
     """
-    with Scratch(work_dir or path.parent) as scratch:
+    with Scratch(work_dir) as scratch:
         sound = argv.source(scratch.link(path))["a:0" if stream_index is None else str(stream_index)]
         measured = sound.filter("ebur128", metadata=1, framelog="quiet").filter(
             "ametadata", mode="print", key="lavfi.r128.M", file="-"
         )
         run = argv.arguments(argv.nowhere([measured]))
-        done = run_ffmpeg(run, deadline_s=_DEADLINE_S, cwd=scratch.path, capture_stdout=True, stop=stop)
+        done = run_ffmpeg(run, deadline_s=_DEADLINE_S + media_s / 10, cwd=scratch.path, capture_stdout=True, stop=stop)
     values = [float(v) for v in re.findall(rb"lavfi\.r128\.M=(\S+)", done.stdout)]
     out = np.asarray(values, dtype=np.float64)
     out[: _BLOCK_STEPS - 1] = -np.inf
@@ -60,12 +65,12 @@ def gated_lufs(levels: NDArray[np.float64], mask: NDArray[np.bool_] | None = Non
 
     Args:
         levels: Momentary loudness every 100 ms, LUFS.
-        mask: Which of them count; all when absent. Same shape.
+        mask: Which of them count; all when absent. At least as long.
 
     Returns:
         LUFS, or None when nothing passes the absolute gate of -70 LUFS.
     """
-    kept = levels if mask is None else levels[mask]
+    kept = levels if mask is None else levels[mask[: len(levels)]]
     kept = kept[kept > _ABSOLUTE_GATE_LUFS]
     if not len(kept):
         return None
@@ -79,7 +84,12 @@ def _mean_lufs(levels: NDArray[np.float64]) -> float:
 
 
 def measure(
-    path: Path, stream_index: int | None = None, *, work_dir: Path | None = None, stop: StopToken = STOP
+    path: Path,
+    stream_index: int | None = None,
+    *,
+    media_s: float = 36_000.0,
+    work_dir: Path | None = None,
+    stop: StopToken = STOP,
 ) -> Loudness:
     """Integrated loudness and true peak of one audio stream (the first when no index is given).
 
@@ -87,10 +97,10 @@ def measure(
         MediaError: the file cannot be decoded.
         Cancelled: somebody asked to stop.
     """
-    with Scratch(work_dir or path.parent) as scratch:
+    with Scratch(work_dir) as scratch:
         sound = argv.source(scratch.link(path))["a:0" if stream_index is None else str(stream_index)]
         run = argv.arguments(argv.nowhere([sound.filter("ebur128", peak="true", framelog="quiet")]))
-        done = run_ffmpeg(run, deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
+        done = run_ffmpeg(run, deadline_s=_DEADLINE_S + media_s / 10, cwd=scratch.path, stop=stop)
     integrated = re.search(r"\n\s*I:\s*(\S+) LUFS", done.stderr_tail)
     peak = re.search(r"\n\s*Peak:\s*(\S+) dBFS", done.stderr_tail)
     if integrated is None or peak is None:

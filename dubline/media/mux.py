@@ -19,7 +19,7 @@ from dubline.models import MediaInfo, StreamInfo
 # What players expect in MP4 and ffmpeg writes there; anything else goes into Matroska, which holds all.
 _MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "vvc", "mpeg2video", "mpeg1video"})
 _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2"})
-_BIT_RATE = "192k"
+_BIT_RATE = "160k"
 _SUBTITLE_FORMATS = "srt"
 _BURN_RATIO = 25.0
 _COPY_BYTES_PER_S = 10_000_000
@@ -138,7 +138,12 @@ class _Plan:
     def _tracks(self, scratch: Scratch, container: Container) -> tuple[list[Any], dict[str, Any]]:
         video = self.info.video
         streams: list[Any] = []
-        options: dict[str, Any] = {"c:a:0": "aac", "b:a:0": _BIT_RATE, "disposition:a:0": "default"}
+        options: dict[str, Any] = {
+            "c:a:0": "aac",
+            "b:a:0": _BIT_RATE,
+            "aac_coder:a:0": "fast",
+            "disposition:a:0": "default",
+        }
         picture = argv.source(scratch.link(self.source))
         dub = argv.source(scratch.link(self.audio), is_timed=False)
         if video is not None and self.burn is not None:
@@ -202,7 +207,7 @@ def stream_hash(
         kind: Kind of the stream.
         index: Number among the streams of its kind; when absent the first one, covers not counted as video.
         media_s: Length of the media, for the deadline.
-        work_dir: Where the run may make a folder of its own; the file's own folder when absent.
+        work_dir: Where the run may make a folder of its own.
         stop: Polled while ffmpeg runs.
 
     Raises:
@@ -210,7 +215,7 @@ def stream_hash(
     """
     choice = f"{kind[0]}:{index}" if index is not None else {"video": "V:0", "audio": "a:0"}[kind]
     last: MediaError | None = None
-    with Scratch(work_dir or path.parent) as scratch:
+    with Scratch(work_dir) as scratch:
         taken = argv.source(scratch.link(path))[choice]
         for form in _FORMS if kind == "video" else _FORMS[-1:]:
             out = argv.to_stdout([taken], "streamhash", c="copy", hash="sha256", **form)

@@ -20,6 +20,8 @@ _SIDE = 480
 _CLIP_S = 10.0
 _PEAKS = 800
 _SHARES = (0.1, 0.5, 0.9)
+_CHEAP_PIXELS = 5e8  # to decode in all: about a second on one core
+_KEY_FRAMES_S = 60.0  # longer media are sure to hold several
 _DEADLINE_S = 180.0
 
 
@@ -78,12 +80,19 @@ def waveform(audio: Path, count: int = _PEAKS) -> list[float]:
 
 
 def _thumbnail(name: str, info: MediaInfo, number: int, share: float) -> Any:
-    frames = argv.picture_source(name, ss=f"{_shown_s(info) * share:.3f}")[_picture(info)]
+    video = info.video
+    frame_s = 1.5 / video.fps if video is not None and video.fps > 0 else 0.0
+    at_s = max(0.0, _shown_s(info) - frame_s) * share
+    # The key frame before is there at once; the frame itself may need all frames since then.
+    exact = {} if _is_cheap(info) else {"noaccurate_seek": None}
+    frames = argv.picture_source(name, ss=f"{at_s:.3f}", **exact)[_picture(info)]
     return argv.sink([_small(frames)], f"thumbnail{number}.jpg", "mjpeg", vframes=1, pix_fmt="yuvj420p", **{"q:v": 4})
 
 
 def _clip(name: str, info: MediaInfo) -> Any:
     start_s = max(0.0, min(_shown_s(info) * 0.25, _shown_s(info) - _CLIP_S))
+    if not _is_cheap(info) and info.duration_s < _KEY_FRAMES_S:
+        start_s = 0.0  # a short clip may hold one key frame only, and all up to the start would be decoded
     source = argv.picture_source(name, ss=f"{start_s:.3f}", t=_CLIP_S)
     streams = [_small(source[_picture(info)]).filter("format", "yuv420p")]
     if info.audio:
@@ -100,6 +109,11 @@ def _clip(name: str, info: MediaInfo) -> Any:
         movflags="+faststart",
         **{"b:a": "96k"},
     )
+
+
+def _is_cheap(info: MediaInfo) -> bool:
+    video = info.video
+    return video is not None and video.width * video.height * video.fps * info.duration_s < _CHEAP_PIXELS
 
 
 def _shown_s(info: MediaInfo) -> float:

@@ -14,11 +14,13 @@ from dubline.errors import ArtifactMissing
 class Scratch:
     """Links inputs in as `in0`, `in1`, … and hands outputs over when the run went well.
 
-    Use as a context manager: the folder goes away with the block.
+    Use as a context manager: the folder goes away with the block. Without a work folder, for runs that write
+    nothing large, it lies among the system's temporary files.
     """
 
-    def __init__(self, work_dir: Path) -> None:
-        work_dir.mkdir(parents=True, exist_ok=True)
+    def __init__(self, work_dir: Path | None) -> None:
+        if work_dir is not None:
+            work_dir.mkdir(parents=True, exist_ok=True)
         self.path = Path(tempfile.mkdtemp(prefix="media-", dir=work_dir)).resolve()
         self._inputs = 0
 
