@@ -25,7 +25,7 @@ from dubline.quality.models import (
 from dubline.quality.page import load, render
 from dubline.quality.verdict import judge, worst_lines
 
-TEXT = "Uma linha [bold]longa[/bold] demais para o tempo que tem."
+TEXT = "Uma linha [bold]longa\x1b[31m[/bold] demais para o tempo que tem."
 
 
 def row(name: str = "u1", **changes) -> LineReport:
