@@ -84,7 +84,7 @@ def _thumbnail(name: str, info: MediaInfo, number: int, share: float) -> Any:
     frame_s = 1.5 / video.fps if video is not None and video.fps > 0 else 0.0
     at_s = max(0.0, _shown_s(info) - frame_s) * share
     # The key frame before is there at once; the frame itself may need all frames since then.
-    exact = {} if _is_cheap(info) else {"noaccurate_seek": None}
+    exact: dict[str, Any] = {} if _is_cheap(info) else {"noaccurate_seek": None}
     frames = argv.picture_source(name, ss=f"{at_s:.3f}", **exact)[_picture(info)]
     return argv.sink([_small(frames)], f"thumbnail{number}.jpg", "mjpeg", vframes=1, pix_fmt="yuvj420p", **{"q:v": 4})
 
