@@ -1,96 +1,150 @@
-"""Sound out of a source: the bed at full rate, and the recogniser's 16 kHz, both on the media's timeline."""
+"""Decodes one audio track twice, losslessly: the bed at full rate, and 16 kHz mono for the recogniser."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
-import soundfile
-
+from dubline.cancel import STOP, StopToken
 from dubline.media import argv
-from dubline.media.runner import deadline_s, run
+from dubline.media.runner import run_ffmpeg
+from dubline.media.scratch import Scratch
 from dubline.models import MediaInfo
 
-Downmix = Literal["mix", "left", "right"]
-_STT_HZ = 16_000
-_CANCELLED = 0.1  # a mix with a tenth of the louder channel's power: the channels cancel one another
-_DEAF = 0.001  # a channel 30 dB below the other carries no speech of its own
-_BLOCK = 1 << 18
+Downmix = Literal["mix", "left", "right", "difference", "centre", "loudest"]
+
+STT_RATE_HZ = 16_000
+_LOST_DB = 12.0
+_LOST_OF_MANY_DB = 30.0  # every channel of eight is turned down by up to 20 dB to make room for the others
+_SILENT_DB = 40.0
+_FLOOR_DB = -70.0
+_LEAST_GAP_S = 0.03
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """Rate and exact length of the bed, and which channel the recogniser was given."""
+    """The bed's rate and exact length in samples, and how the recogniser's mono came about."""
 
     rate_hz: int
     samples: int
     downmix: Downmix
 
 
-def bed_rate_hz(source_hz: int) -> int:
-    """44.1 kHz stays, its multiples and fractions become it, everything else becomes 48 kHz."""
-    return 44_100 if source_hz > 0 and (source_hz % 11_025 == 0) else 48_000
+def bed_rate(source_rate_hz: int) -> int:
+    """44100 stays as it is; all else becomes or stays 48000."""
+    return 44_100 if source_rate_hz == 44_100 else 48_000
 
 
 def extract_audio(
     source: Path,
-    media: MediaInfo,
+    info: MediaInfo,
     audio_index: int,
-    bed: Path,
-    stt: Path,
+    bed_path: Path,
+    stt_path: Path,
     *,
     work_dir: Path,
+    stop: StopToken = STOP,
     on_progress: Callable[[float], None] | None = None,
 ) -> Extracted:
-    """Write the bed (stereo, lossless) and the recogniser's audio (16 kHz mono).
+    """Write the bed (stereo) and the recogniser's audio (mono), both 16-bit WAV on the media's timeline.
 
-    Both start at the media's time zero and last exactly as long as the media: a track that starts late is led by
-    silence, holes in its timestamps are filled, what is missing at the end is silence.
+    Both start at the media's time zero, whatever the track's own start: a late track gets silence before it, holes
+    are filled, and both are padded or cut to the media's length, to a sample.
 
     Raises:
-        MediaError: the sound cannot be decoded.
+        MediaError: the track cannot be decoded.
+        Cancelled: somebody asked to stop.
     """
-    rate_hz = bed_rate_hz(media.stream(audio_index).sample_rate_hz)
-    samples = max(1, round(media.duration_s * rate_hz))
-    timed = (
-        argv.source(source)[str(audio_index)]
-        .filter("aresample", rate_hz, **{"async": 1, "first_pts": 0, "min_hard_comp": 0.05})
-        .filter("aformat", sample_fmts="fltp", channel_layouts="stereo")
-        .filter("apad", whole_len=samples)
-        .filter("atrim", end_sample=samples)
-    )
-    node = argv.output([timed], bed, acodec="pcm_s16le", rf64="auto", format="wav")
-    run(argv.command(node), folder=work_dir, deadline=deadline_s(media.duration_s), on_progress=on_progress)
-    downmix = choose_downmix(bed)
-    heard = argv.made(bed).audio
-    if downmix == "mix":
-        heard = heard.filter("aformat", channel_layouts="mono")
-    else:
-        heard = heard.filter("channelmap", map=0 if downmix == "left" else 1, channel_layout="mono")
-    heard = heard.filter("aresample", _STT_HZ)
-    node = argv.output([heard], stt, acodec="pcm_s16le", rf64="auto", format="wav")
-    run(argv.command(node), folder=work_dir, deadline=deadline_s(media.duration_s), on_progress=on_progress)
-    with soundfile.SoundFile(str(bed)) as file:
-        samples = file.frames
+    track = info.stream(audio_index)
+    rate_hz = bed_rate(track.sample_rate_hz)
+    samples, stt_samples = round(info.duration_s * rate_hz), round(info.duration_s * STT_RATE_HZ)
+    deadline_s = 60 + info.duration_s
+    with Scratch(work_dir) as scratch:
+        sound = argv.source(scratch.link(source))[str(audio_index)]
+        # Levels of every channel, and of the plain downmix, are measured on the way: no pass of their own.
+        sound = _on_timeline(sound).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
+        split = sound.filter_multi_output("asplit", 2)
+        bed = _fitted(_stereo(split[0], rate_hz), samples)
+        # In float the resampler mixes at full level: with many channels the plain sum would be 20 dB too quiet.
+        sample_format = "fltp" if track.channels > 2 else "s16"
+        mono = split[1].filter("aresample", STT_RATE_HZ, ochl="mono", osf=sample_format)
+        mono = _fitted(mono, stt_samples).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
+        done = run_ffmpeg(
+            argv.arguments(_wav(bed, "out0.wav"), _wav(mono, "out1.wav")),
+            deadline_s=deadline_s,
+            cwd=scratch.path,
+            stop=stop,
+            on_progress=on_progress,
+        )
+        channels, plain_db = _levels(done.stderr_tail)
+        downmix, pan = choose_downmix(channels, plain_db, track.channel_layout)
+        if pan:
+            better = _on_timeline(argv.source("in0")[str(audio_index)]).filter("pan", args=pan)
+            better = _fitted(better.filter("aresample", STT_RATE_HZ), stt_samples)
+            run_ffmpeg(argv.arguments(_wav(better, "out1.wav")), deadline_s=deadline_s, cwd=scratch.path, stop=stop)
+        scratch.move("out0.wav", bed_path)
+        scratch.move("out1.wav", stt_path)
     return Extracted(rate_hz=rate_hz, samples=samples, downmix=downmix)
 
 
-def choose_downmix(bed: Path) -> Downmix:
-    """How to make one channel of two without losing the voice.
+def choose_downmix(channels_db: list[float], plain_db: float, layout: str) -> tuple[Downmix, str]:
+    """How to make mono, from measured RMS levels in dB, with the `pan` expression (empty: the plain downmix will do).
 
-    Channels in opposite phase cancel in a plain mix, and a dead channel halves it: then the louder one is taken.
+    A plain downmix loses what is in opposite phase left and right, and halves a voice that is on one side only.
     """
-    left = right = middle = 0.0
-    with soundfile.SoundFile(str(bed)) as file:
-        while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-            left += float(np.dot(block[:, 0], block[:, 0]))
-            right += float(np.dot(block[:, 1], block[:, 1]))
-            mixed = block.mean(axis=1)
-            middle += float(np.dot(mixed, mixed))
-    loud = max(left, right)
-    if loud > 0 and (middle < _CANCELLED * loud or min(left, right) < _DEAF * loud):
-        return "left" if left >= right else "right"
-    return "mix"
+    bass = _bass_channel(layout)
+    ordered = sorted((i for i in range(len(channels_db)) if i != bass), key=lambda i: -channels_db[i])
+    if len(ordered) < 2 or channels_db[ordered[0]] < _FLOOR_DB:
+        return "mix", ""
+    best, second = ordered[0], ordered[1]
+    alone = channels_db[best] - channels_db[second] > _SILENT_DB
+    lost_db = _LOST_DB if len(ordered) == 2 else _LOST_OF_MANY_DB
+    if not alone and plain_db > channels_db[best] - lost_db:
+        return "mix", ""
+    if len(channels_db) == 2:
+        if not alone and abs(channels_db[0] - channels_db[1]) < 1.0:
+            return "difference", "mono|c0=0.5*c0-0.5*c1"
+        return ("left", "mono|c0=c0") if best == 0 else ("right", "mono|c0=c1")
+    is_centre = best == 2 and layout.startswith(("3.", "5.", "6.", "7.", "4."))
+    return ("centre" if is_centre else "loudest"), f"mono|c0=c{best}"
+
+
+def _bass_channel(layout: str) -> int:
+    """Index of the low-frequency channel, which no downmix holds; -1 when there is none."""
+    return {"2.1": 2, "3.1": 3, "4.1": 3, "5.1": 3, "6.1": 3, "7.1": 3}.get(layout[:3], -1)
+
+
+def _on_timeline(sound: Any) -> Any:
+    """Silence where the track's timestamps leave holes, from the media's time zero on."""
+    return sound.filter("aresample", **{"async": 1, "first_pts": 0, "min_hard_comp": _LEAST_GAP_S})
+
+
+def _stereo(sound: Any, rate_hz: int) -> Any:
+    return sound.filter("aresample", rate_hz, ochl="stereo")
+
+
+def _fitted(sound: Any, samples: int) -> Any:
+    return sound.filter("apad", whole_len=samples).filter("atrim", end_sample=samples)
+
+
+def _wav(sound: Any, name: str) -> Any:
+    return argv.sink([sound], name, "wav", acodec="pcm_s16le", rf64="auto")
+
+
+def _levels(log: str) -> tuple[list[float], float]:
+    """RMS levels by channel of the source, and of the plain downmix (dB; silence is -inf)."""
+    rows = re.findall(r"Parsed_astats_(\d+) @ [^]]*\] RMS level dB: (\S+)", log)
+    by_filter: dict[int, list[float]] = {}
+    for number, value in rows:
+        level = float(value)
+        by_filter.setdefault(int(number), []).append(-math.inf if math.isnan(level) else level)
+    ordered = [by_filter[n] for n in sorted(by_filter)]
+    if len(ordered) < 2:
+        return [], 0.0
+    longest = max(ordered, key=len)
+    other = next((levels for levels in ordered if levels is not longest), longest)
+    return longest, other[0]

@@ -1,53 +1,59 @@
-"""Which ffmpeg is used."""
+"""Which ffmpeg runs: the machine's own when it is new enough, else the one that a package brings."""
 
 from __future__ import annotations
 
-import functools
 import re
 import shutil
 import subprocess
+from functools import lru_cache
 
 from dubline.errors import EngineUnavailable
 
-_OLDEST = 5
+_LIBAVUTIL_OF_FFMPEG_5 = 57
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def ffmpeg_path() -> str:
-    """The `ffmpeg` on the PATH when it is recent enough, else the one of the package imageio-ffmpeg.
+    """Path of an ffmpeg of version 5 or newer.
 
     Raises:
-        EngineUnavailable: `ffmpeg_missing`.
+        EngineUnavailable: `ffmpeg_missing`, when there is none.
     """
-    found = shutil.which("ffmpeg")
-    if found and _major(found) >= _OLDEST:
-        return found
+    own = shutil.which("ffmpeg")
+    if own and _is_new_enough(own):
+        return own
     try:
         import imageio_ffmpeg
 
         return imageio_ffmpeg.get_ffmpeg_exe()
     except (ImportError, RuntimeError) as error:
         raise EngineUnavailable(
-            "No ffmpeg was found.", code="ffmpeg_missing", hint="pip install imageio-ffmpeg"
+            "No ffmpeg of version 5 or newer was found.",
+            code="ffmpeg_missing",
+            hint="Install ffmpeg, or run: pip install imageio-ffmpeg",
         ) from error
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def ffmpeg_version() -> str:
-    """Its own word for its version, for provenance."""
-    return _version_line(ffmpeg_path()).removeprefix("ffmpeg version ").split(" ")[0]
+    """What it calls its version, for provenance.
+
+    Raises:
+        EngineUnavailable: `ffmpeg_missing`, when there is none.
+    """
+    return _words(ffmpeg_path()).removeprefix("ffmpeg version ").split(" ")[0]
 
 
-def _version_line(path: str) -> str:
+def _is_new_enough(path: str) -> bool:
+    # Builds from git carry no version number; the library's always says how new they are.
+    found = re.search(r"^libavutil\s+(\d+)\.", _words(path), re.MULTILINE)
+    return found is not None and int(found[1]) >= _LIBAVUTIL_OF_FFMPEG_5
+
+
+def _words(path: str) -> str:
+    """Answer to `-version`; empty when the program does not work."""
     try:
-        done = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=20, check=False)
+        answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.split("\n", 1)[0]
-
-
-def _major(path: str) -> int:
-    line = _version_line(path)
-    match = re.search(r"version n?(\d+)\.", line)
-    # A build from the development branch has no number; it is newer than any release.
-    return int(match[1]) if match else (99 if "version N-" in line else 0)
+    return answer.stdout if answer.returncode == 0 else ""

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubline.media import argv
-from dubline.media.runner import deadline_s, run
+from dubline.media.runner import run_ffmpeg
+from dubline.media.scratch import Scratch
 
 RATE_HZ = 16_000
 _FULL_SCALE_DB = -0.01
@@ -47,23 +48,25 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
     Raises:
         MediaError: the file cannot be decoded, or holds no sound.
     """
-    # Sound that starts after the picture is led by silence, so that sample 0 is the file's time zero.
-    track = argv.source(video)["a:0"].filter("aresample", **{"async": 1, "first_pts": 0})
-    forks = track.filter_multi_output("asplit", 2)
-    heard = forks[0].filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="mono")
-    measured = forks[1].filter("ebur128", peak="true", metadata=1, framelog="quiet")
-    for key, file in (("M", "momentary.txt"), ("true_peak", "peak.txt")):
-        measured = measured.filter("ametadata", mode="print", key=f"lavfi.r128.{key}", file=file)
-    pcm = work_dir / "finished.s16"
-    node = argv.merge([argv.output([heard], pcm, format="s16le"), argv.output([measured], "-", format="null")])
-    run(argv.command(node, progress=False), folder=work_dir, deadline=deadline_s(media_s))
-    momentary = np.nan_to_num(_values(work_dir / "momentary.txt"), nan=-120.0, neginf=-120.0, posinf=0.0)
-    peaks = _values(work_dir / "peak.txt")
-    peak = float(np.nanmax(peaks)) if len(peaks) else 0.0
-    true_peak_dbtp = round(20 * math.log10(peak), 2) if peak > 0 else None
-    clipped = 0.0
-    if true_peak_dbtp is not None and true_peak_dbtp > _CLIPPING_POSSIBLE_DBTP:
-        clipped = _clipped_share(video, work_dir, media_s)
+    with Scratch(work_dir) as scratch:
+        name = scratch.link(video)
+        # Sound that starts after the picture is led by silence, so that sample 0 is the file's time zero.
+        track = argv.source(name)["a:0"].filter("aresample", **{"async": 1, "first_pts": 0})
+        forks = track.filter_multi_output("asplit", 2)
+        heard = forks[0].filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="mono")
+        measured = forks[1].filter("ebur128", peak="true", metadata=1, framelog="quiet")
+        for key, file in (("M", "momentary.txt"), ("true_peak", "peak.txt")):
+            measured = measured.filter("ametadata", mode="print", key=f"lavfi.r128.{key}", file=file)
+        outputs = argv.arguments(argv.sink([heard], "finished.raw", "s16le"), argv.nowhere([measured]))
+        run_ffmpeg(outputs, deadline_s=_deadline_s(media_s), cwd=scratch.path)
+        momentary = np.nan_to_num(_values(scratch.path / "momentary.txt"), nan=-120.0, neginf=-120.0, posinf=0.0)
+        peaks = _values(scratch.path / "peak.txt")
+        pcm = scratch.move("finished.raw", work_dir / "finished.s16")
+        peak = float(np.nanmax(peaks)) if len(peaks) else 0.0
+        true_peak_dbtp = round(20 * math.log10(peak), 2) if peak > 0 else None
+        clipped = 0.0
+        if true_peak_dbtp is not None and true_peak_dbtp > _CLIPPING_POSSIBLE_DBTP:
+            clipped = _clipped_share(name, scratch.path, media_s)
     return FinishedSound(
         pcm=pcm,
         samples=pcm.stat().st_size // 2,
@@ -73,9 +76,13 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
     )
 
 
-def _clipped_share(video: Path, folder: Path, media_s: float) -> float:
+def _deadline_s(media_s: float) -> float:
+    return 60.0 + 2.0 * media_s
+
+
+def _clipped_share(name: str, folder: Path, media_s: float) -> float:
     """A second pass, for files whose peak makes clipping possible: values at full scale in blocks of 100 ms."""
-    track = argv.source(video)["a:0"].filter("aformat", sample_fmts="s16p").filter("asetnsamples", 4800, p=0)
+    track = argv.source(name)["a:0"].filter("aformat", sample_fmts="s16p").filter("asetnsamples", 4800, p=0)
     track = track.filter(
         "astats",
         metadata=1,
@@ -86,8 +93,7 @@ def _clipped_share(video: Path, folder: Path, media_s: float) -> float:
     files = {"Peak_level": "level.txt", "Peak_count": "count.txt", "Number_of_samples": "samples.txt"}
     for key, file in files.items():
         track = track.filter("ametadata", mode="print", key=f"lavfi.astats.Overall.{key}", file=file)
-    node = argv.output([track], "-", format="null")
-    run(argv.command(node, progress=False), folder=folder, deadline=deadline_s(media_s))
+    run_ffmpeg(argv.arguments(argv.nowhere([track])), deadline_s=_deadline_s(media_s), cwd=folder)
     level, count, samples = (_values(folder / file) for file in files.values())
     return float(count[level >= _FULL_SCALE_DB].sum() / max(1.0, samples.sum()))
 

@@ -1,47 +1,114 @@
-"""Loudness by ITU-R BS.1770 and EBU R128, measured by ffmpeg and gated here, so that any part of a file can be asked."""
+"""Loudness by ITU-R BS.1770-4 (EBU R128), measured by ffmpeg's `ebur128`, gated here."""
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dubline.cancel import STOP, StopToken
+from dubline.errors import MediaError
 from dubline.media import argv
-from dubline.media.runner import deadline_s, run
+from dubline.media.runner import run_ffmpeg
+from dubline.media.scratch import Scratch
 
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
-_M = re.compile(rb"lavfi\.r128\.M=(-?[\d.]+|-?inf|nan)")
+_BLOCK_STEPS = 4
+_DEADLINE_S = 60.0
 
 
-def momentary(path: Path, *, media_s: float = 36_000.0) -> NDArray[np.float64]:
-    """Momentary loudness (400 ms windows, one every 100 ms) of a sound file that we made, in LUFS.
+@dataclass(frozen=True)
+class Loudness:
+    """Integrated loudness in LUFS and true peak in dBTP; None for silence."""
 
-    Value `i` looks back from 0.1 * (i + 1) s; channels are summed as the file has them.
+    integrated_lufs: float | None
+    true_peak_dbtp: float | None
+
+
+def momentary(
+    path: Path,
+    stream_index: int | None = None,
+    *,
+    media_s: float = 36_000.0,
+    work_dir: Path | None = None,
+    stop: StopToken = STOP,
+) -> NDArray[np.float64]:
+    """Momentary loudness (LUFS, 400 ms) every 100 ms: entry `i` covers the 400 ms that end at `(i + 1) / 10` s.
+
+    The first three entries, whose window is not full, are -inf. Channels count as in the file.
+
+    Raises:
+        MediaError: the file cannot be decoded.
+        Cancelled: somebody asked to stop.
     """
-    sound = argv.made(path).audio.filter("ebur128", metadata=1).filter(
-        "ametadata", mode="print", key="lavfi.r128.M", file="-"
-    )
-    node = argv.output([sound], "-", format="null")
-    done = run(argv.command(node, progress=False), folder=path.parent, deadline=deadline_s(media_s))
-    values = np.array([float(v) for v in _M.findall(done.stdout)], dtype=np.float64)
-    return np.nan_to_num(values, nan=-120.0, neginf=-120.0, posinf=0.0)
+    with Scratch(work_dir) as scratch:
+        sound = argv.source(scratch.link(path))["a:0" if stream_index is None else str(stream_index)]
+        measured = sound.filter("ebur128", metadata=1, framelog="quiet").filter(
+            "ametadata", mode="print", key="lavfi.r128.M", file="-"
+        )
+        run = argv.arguments(argv.nowhere([measured]))
+        done = run_ffmpeg(run, deadline_s=_DEADLINE_S + media_s / 10, cwd=scratch.path, capture_stdout=True, stop=stop)
+    values = [float(v) for v in re.findall(rb"lavfi\.r128\.M=(\S+)", done.stdout)]
+    out = np.asarray(values, dtype=np.float64)
+    out[: _BLOCK_STEPS - 1] = -np.inf
+    # The filter writes -120.691 or nan for digital silence.
+    return np.where(np.isfinite(out) & (out > -120.0), out, -np.inf)
 
 
 def gated_lufs(levels: NDArray[np.float64], mask: NDArray[np.bool_] | None = None) -> float | None:
-    """Integrated loudness of the blocks chosen by `mask`, by the two gates of BS.1770-4 (section 5.1).
+    """Integrated loudness of 400 ms blocks with 75 % overlap: the two gates of ITU-R BS.1770-4, section 5.1.
 
-    The momentary values are the standard's own gating blocks: 400 ms, overlapping by 75 %. None for silence.
+    Args:
+        levels: Momentary loudness every 100 ms, LUFS.
+        mask: Which of them count; all when absent. At least as long.
+
+    Returns:
+        LUFS, or None when nothing passes the absolute gate of -70 LUFS.
     """
-    chosen = levels if mask is None else levels[mask[: len(levels)]]
-    loud = chosen[chosen > _ABSOLUTE_GATE_LUFS]
-    if not len(loud):
+    kept = levels if mask is None else levels[mask[: len(levels)]]
+    kept = kept[kept > _ABSOLUTE_GATE_LUFS]
+    if not len(kept):
         return None
-    gate = _mean(loud) + _RELATIVE_GATE_LU
-    return round(_mean(loud[loud > gate]), 2)
+    relative = _mean_lufs(kept) + _RELATIVE_GATE_LU
+    return _mean_lufs(kept[kept > relative])
 
 
-def _mean(levels: NDArray[np.float64]) -> float:
+def _mean_lufs(levels: NDArray[np.float64]) -> float:
+    """Mean of the blocks' power; the formula's -0.691 cancels out."""
     return float(10 * np.log10(np.mean(10 ** (levels / 10))))
+
+
+def measure(
+    path: Path,
+    stream_index: int | None = None,
+    *,
+    media_s: float = 36_000.0,
+    work_dir: Path | None = None,
+    stop: StopToken = STOP,
+) -> Loudness:
+    """Integrated loudness and true peak of one audio stream (the first when no index is given).
+
+    Raises:
+        MediaError: the file cannot be decoded.
+        Cancelled: somebody asked to stop.
+    """
+    with Scratch(work_dir) as scratch:
+        sound = argv.source(scratch.link(path))["a:0" if stream_index is None else str(stream_index)]
+        run = argv.arguments(argv.nowhere([sound.filter("ebur128", peak="true", framelog="quiet")]))
+        done = run_ffmpeg(run, deadline_s=_DEADLINE_S + media_s / 10, cwd=scratch.path, stop=stop)
+    integrated = re.search(r"\n\s*I:\s*(\S+) LUFS", done.stderr_tail)
+    peak = re.search(r"\n\s*Peak:\s*(\S+) dBFS", done.stderr_tail)
+    if integrated is None or peak is None:
+        raise MediaError(
+            "The loudness could not be measured.", code="media_failed", details={"tail": done.stderr_tail[-2000:]}
+        )
+    lufs, dbtp = float(integrated[1]), float(peak[1])
+    return Loudness(
+        integrated_lufs=lufs if lufs > _ABSOLUTE_GATE_LUFS else None,
+        true_peak_dbtp=dbtp if math.isfinite(dbtp) else None,
+    )

@@ -1,38 +1,43 @@
-"""The finished file: the picture as it was, the dub as default track, subtitles, language tags."""
+"""The finished file: the picture as it was, the dub as default track, subtitles, one lossy encode in all."""
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from dubline.cancel import STOP, StopToken
 from dubline.errors import MediaError
 from dubline.languages import iso639_3
 from dubline.media import argv
-from dubline.media.runner import deadline_s, run
+from dubline.media.runner import run_ffmpeg
+from dubline.media.scratch import Scratch
 from dubline.models import MediaInfo, StreamInfo
 
-MP4_VIDEO = frozenset(
-    {"h264", "hevc", "vvc", "av1", "libdav1d", "vp9", "libvpx-vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "vc1"}
-)
-MP4_AUDIO = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "libopus", "alac", "flac", "mp2", "mp2float"})
-_BITRATE = "192k"
-_HASH = re.compile(rb"SHA256=([0-9a-f]{64})")
-_VIDEO_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "m4a": "audio/mp4"}
+# What players expect in MP4 and ffmpeg writes there; anything else goes into Matroska, which holds all.
+_MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "vvc", "mpeg2video", "mpeg1video"})
+_MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2"})
+_BIT_RATE = "160k"
+_SUBTITLE_FORMATS = "srt"
+_BURN_RATIO = 25.0
+_COPY_BYTES_PER_S = 10_000_000
+
+Container = Literal["mp4", "mkv", "m4a"]
 
 
 @dataclass(frozen=True)
 class SubtitleTrack:
+    """An SRT file of ours and its language (BCP 47)."""
+
     path: Path
     language: str
 
 
 @dataclass(frozen=True)
 class Muxed:
-    """The file, its suffix (`mp4`, `mkv` or `m4a`), and whether the picture was copied bit for bit."""
+    """The written file, its suffix (`mp4`, `mkv` or `m4a`), and whether the picture was copied bit for bit."""
 
     path: Path
     suffix: str
@@ -40,9 +45,18 @@ class Muxed:
     video_copied: bool
 
 
+def choose_container(info: MediaInfo, *, is_video_copied: bool, original_codec: str | None) -> Container:
+    """Where the tracks fit: MP4 when players take all of them in it, else Matroska; M4A for sound alone."""
+    video = info.video
+    fits_sound = original_codec is None or original_codec in _MP4_AUDIO
+    if not fits_sound or (video is not None and is_video_copied and video.codec not in _MP4_VIDEO):
+        return "mkv"
+    return "m4a" if video is None else "mp4"
+
+
 def mux(
     source: Path,
-    media: MediaInfo,
+    info: MediaInfo,
     audio: Path,
     *,
     work_dir: Path,
@@ -50,134 +64,175 @@ def mux(
     subtitles: Sequence[SubtitleTrack] = (),
     burn: Path | None = None,
     original_audio_index: int | None = None,
-    original_language: str = "und",
+    original_language: str | None = None,
+    stop: StopToken = STOP,
     on_progress: Callable[[float], None] | None = None,
 ) -> Muxed:
-    """Write the dub. MP4 where it can hold the picture, else MKV; sound alone becomes M4A.
-
-    The picture is copied; only burned-in subtitles, or packets without any timestamp that no container takes,
-    have it encoded anew. The sound is encoded once, to AAC, and nothing is cut to the shorter stream.
+    """Write the dub into `work_dir`.
 
     Args:
-        burn: An SRT file to draw into the picture.
-        original_audio_index: Also keep this track of the source, second and not default.
+        source: The file the picture comes from; copied bit for bit unless subtitles are burned in.
+        info: What `probe` said of it.
+        audio: The dub as PCM, from the media's time zero; encoded to AAC here, at its own rate and length.
+        work_dir: Where the result lies.
+        target_language: Language of the dub, BCP 47.
+        subtitles: Tracks to embed; the first is the default one.
+        burn: SRT file to draw into the picture, which is then encoded anew.
+        original_audio_index: Stream of the source that is kept as second track.
+        original_language: Its language, BCP 47.
+        stop: Polled while ffmpeg runs.
+        on_progress: Gets the media seconds written.
 
     Raises:
-        MediaError: nothing worked; `details["tail"]` holds ffmpeg's words.
+        MediaError: ffmpeg could not do it, in Matroska either.
+        StorageFull: the disk is full.
+        Cancelled: somebody asked to stop.
     """
-    video = media.video
-    if video is None:
-        attempts = [("m4a", False)]
-    elif burn is not None:
-        attempts = [("mp4", True)]
-    else:
-        holds = video.codec in MP4_VIDEO and (
-            original_audio_index is None or media.stream(original_audio_index).codec in MP4_AUDIO
-        )
-        attempts = [*([("mp4", False)] if holds else []), ("mkv", False), ("mp4", True)]
-    # Fixed names in our own folder: a filter graph must never hold a path that somebody else chose.
-    tracks = [SubtitleTrack(_at(t.path, work_dir / f"track{i}.srt"), t.language) for i, t in enumerate(subtitles)]
-    if burn is not None:
-        _at(burn, work_dir / "burn.srt")
+    burn = burn if info.video is not None else None
+    original = info.stream(original_audio_index) if original_audio_index is not None else None
+    first = choose_container(
+        info, is_video_copied=burn is None, original_codec=original.codec if original is not None else None
+    )
+    plan = _Plan(source, info, audio, target_language, tuple(subtitles), burn, original, original_language)
+    try:
+        return plan.write(first, work_dir, stop, on_progress)
+    except MediaError as error:
+        if first == "mkv" or error.code != "media_failed" or info.video is None:
+            raise
+        return plan.write("mkv", work_dir, stop, on_progress)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    source: Path
+    info: MediaInfo
+    audio: Path
+    target_language: str
+    subtitles: tuple[SubtitleTrack, ...]
+    burn: Path | None
+    original: StreamInfo | None
+    original_language: str | None
+
+    def write(
+        self, container: Container, work_dir: Path, stop: StopToken, on_progress: Callable[[float], None] | None
+    ) -> Muxed:
+        with Scratch(work_dir) as scratch:
+            streams, options = self._tracks(scratch, container)
+            name = f"out0.{container}"
+            if container == "mkv":
+                out = argv.sink(streams, name, "matroska", **options)
+            else:
+                out = argv.sink(streams, name, "mp4", movflags="+faststart", **options)
+            run_ffmpeg(
+                argv.arguments(out),
+                deadline_s=self._deadline_s(),
+                cwd=scratch.path,
+                stop=stop,
+                on_progress=on_progress,
+            )
+            path = scratch.move(name, work_dir / f"dubbed.{container}")
+        kinds = {"mkv": "video/x-matroska", "mp4": "video/mp4", "m4a": "audio/mp4"}
+        copied = self.info.video is not None and self.burn is None
+        return Muxed(path=path, suffix=container, media_type=kinds[container], video_copied=copied)
+
+    def _tracks(self, scratch: Scratch, container: Container) -> tuple[list[Any], dict[str, Any]]:
+        video = self.info.video
+        streams: list[Any] = []
+        options: dict[str, Any] = {
+            "c:a:0": "aac",
+            "b:a:0": _BIT_RATE,
+            "aac_coder:a:0": "fast",
+            "disposition:a:0": "default",
+        }
+        picture = argv.source(scratch.link(self.source))
+        dub = argv.source(scratch.link(self.audio), is_timed=False)
+        if video is not None and self.burn is not None:
+            (scratch.path / "burn.srt").write_bytes(self.burn.read_bytes())
+            streams.append(_burned(picture[str(video.index)]))
+            options |= {"c:v": "libx264", "crf": 18, "preset": "fast", "fps_mode": "vfr"}
+        elif video is not None:
+            streams.append(picture[str(video.index)])
+            options |= {"c:v": "copy", **_video_tag(video, container)}
+        if video is not None:
+            options["disposition:v:0"] = "default"
+        streams.append(dub["a:0"])
+        options["metadata:s:a:0"] = f"language={iso639_3(self.target_language)}"
+        if self.original is not None:
+            streams.append(picture[str(self.original.index)])
+            spoken = self.original_language or self.original.language
+            options |= {"c:a:1": "copy", "disposition:a:1": "original"}
+            options["metadata:s:a:1"] = f"language={iso639_3(spoken) if spoken else 'und'}"
+        if container != "m4a":
+            for number, track in enumerate(self.subtitles):
+                name = scratch.link(track.path, ".srt")
+                streams.append(argv.source(name, formats=_SUBTITLE_FORMATS, is_timed=False, format="srt")["s:0"])
+                options[f"metadata:s:s:{number}"] = f"language={iso639_3(track.language)}"
+                options[f"disposition:s:{number}"] = "default" if number == 0 else "0"
+            if self.subtitles:
+                options["c:s"] = "srt" if container == "mkv" else "mov_text"
+        return streams, options
+
+    def _deadline_s(self) -> float:
+        copying = 120 + self.info.duration_s + self.info.size_bytes / _COPY_BYTES_PER_S
+        return copying + (self.info.duration_s * _BURN_RATIO if self.burn is not None else 0.0)
+
+
+def _video_tag(video: StreamInfo, container: Container) -> dict[str, Any]:
+    """`hvc1` is the only HEVC tag that Apple's players take."""
+    return {"tag:v": "hvc1"} if video.codec == "hevc" and container == "mp4" else {}
+
+
+def _burned(picture: Any) -> Any:
+    """Subtitles drawn in; x264 and players want even sizes and 8 bits."""
+    drawn = picture.filter("subtitles", filename="burn.srt")
+    return drawn.filter("scale", "trunc(iw/2)*2", "trunc(ih/2)*2").filter("format", "yuv420p")
+
+
+def stream_hash(
+    path: Path,
+    kind: Literal["video", "audio"],
+    *,
+    index: int | None = None,
+    media_s: float = 3600.0,
+    work_dir: Path | None = None,
+    stop: StopToken = STOP,
+) -> str:
+    """SHA-256 over a stream's packets, undecoded: equal when a copy is bit for bit.
+
+    H.264 and HEVC are hashed in one form, without parameter sets and delimiters: containers keep those in different
+    places, the coded pictures are the same.
+
+    Args:
+        path: The file.
+        kind: Kind of the stream.
+        index: Number among the streams of its kind; when absent the first one, covers not counted as video.
+        media_s: Length of the media, for the deadline.
+        work_dir: Where the run may make a folder of its own.
+        stop: Polled while ffmpeg runs.
+
+    Raises:
+        MediaError: there is no such stream, or the file is broken.
+    """
+    choice = f"{kind[0]}:{index}" if index is not None else {"video": "V:0", "audio": "a:0"}[kind]
     last: MediaError | None = None
-    for suffix, encode in attempts:
-        path = work_dir / f"dub.{suffix}"
-        streams, options = _plan(
-            source,
-            media,
-            video,
-            audio,
-            suffix,
-            encode,
-            burn is not None,
-            tracks,
-            target_language,
-            original_audio_index,
-            original_language,
-        )
-        node = argv.output(streams, path, **options)
-        try:
-            run(argv.command(node), folder=work_dir, deadline=deadline_s(media.duration_s), on_progress=on_progress)
-        except MediaError as error:
-            if error.code == "media_timeout":
-                raise
-            last = error
-            continue
-        return Muxed(path=path, suffix=suffix, media_type=_VIDEO_TYPES[suffix], video_copied=video is not None and not encode)
-    assert last is not None
-    raise last
+    with Scratch(work_dir) as scratch:
+        taken = argv.source(scratch.link(path))[choice]
+        for form in _FORMS if kind == "video" else _FORMS[-1:]:
+            out = argv.to_stdout([taken], "streamhash", c="copy", hash="sha256", **form)
+            try:
+                run = argv.arguments(out)
+                done = run_ffmpeg(run, deadline_s=60 + media_s, cwd=scratch.path, capture_stdout=True, stop=stop)
+            except MediaError as error:
+                last = error
+                continue
+            found = re.search(rb"SHA256=([0-9a-f]{64})", done.stdout)
+            if found is not None:
+                return found[1].decode()
+    raise last or MediaError("This stream could not be read.", code="media_failed")
 
 
-def _at(path: Path, name: Path) -> Path:
-    shutil.copyfile(path, name)
-    return name
-
-
-def _plan(
-    source: Path,
-    media: MediaInfo,
-    video: StreamInfo | None,
-    audio: Path,
-    suffix: str,
-    encode: bool,
-    burned: bool,
-    tracks: Sequence[SubtitleTrack],
-    target_language: str,
-    original: int | None,
-    original_language: str,
-) -> tuple[list[Any], dict[str, Any]]:
-    """Streams and options of one attempt."""
-    extra = {"fflags": "+genpts"} if video is not None and not video.has_timestamps else {}
-    picture = argv.source(source, **extra)
-    streams: list[Any] = []
-    options: dict[str, Any] = {"acodec": "aac", "b:a:0": _BITRATE, "max_interleave_delta": 0}
-    if video is not None:
-        frames = picture[str(video.index)]
-        if encode:
-            if burned:
-                frames = frames.filter("subtitles", "burn.srt")
-            # Chroma at half size needs even sides; odd ones keep all of it.
-            pixels = "yuv444p" if video.width % 2 or video.height % 2 else "yuv420p"
-            options |= {"vcodec": "libx264", "crf": 18, "preset": "veryfast", "pix_fmt": pixels}
-        else:
-            options["vcodec"] = "copy"
-        streams.append(frames)
-    streams.append(argv.made(audio)["a:0"])
-    options |= {"metadata:s:a:0": f"language={iso639_3(target_language)}", "disposition:a:0": "default"}
-    if original is not None:
-        streams.append(picture[str(original)])
-        options |= {
-            "c:a:1": "copy",
-            "metadata:s:a:1": f"language={iso639_3(original_language)}",
-            "disposition:a:1": 0,
-        }
-    for number, track in enumerate(tracks):
-        streams.append(argv.made(track.path, format="srt")["s:0"])
-        options |= {
-            f"metadata:s:s:{number}": f"language={iso639_3(track.language)}",
-            f"disposition:s:{number}": 0,
-        }
-    if tracks:
-        options["scodec"] = "srt" if suffix == "mkv" else "mov_text"
-    if suffix in ("mp4", "m4a"):
-        options["movflags"] = "+faststart"
-        options["format"] = "mp4" if suffix == "mp4" else "ipod"
-    else:
-        options["format"] = "matroska"
-    return streams, options
-
-
-def stream_hash(path: Path, kind: str, *, index: int = 0, media_s: float = 36_000.0) -> str:
-    """SHA-256 over the packets of a stream as they lie in the file (`video` or `audio`, by number of its kind).
-
-    Raises:
-        MediaError: the stream cannot be read.
-    """
-    stream = argv.source(path)[f"{kind[0]}:{index}"]
-    node = argv.output([stream], "-", format="streamhash", hash="sha256", codec="copy")
-    done = run(argv.command(node, progress=False), folder=path.parent, deadline=deadline_s(media_s))
-    match = _HASH.search(done.stdout)
-    if match is None:
-        raise MediaError("The stream holds nothing to hash.", code="media_failed")
-    return match[1].decode()
-
+_FORMS: tuple[dict[str, str], ...] = (
+    {"bsf": "h264_mp4toannexb,filter_units=remove_types=7-9"},
+    {"bsf": "hevc_mp4toannexb,filter_units=remove_types=32-35"},
+    {},
+)

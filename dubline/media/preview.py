@@ -10,81 +10,129 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from dubline.errors import MediaError
+from dubline.cancel import STOP, StopToken
 from dubline.media import argv
-from dubline.media.runner import deadline_s, run
+from dubline.media.runner import run_ffmpeg
+from dubline.media.scratch import Scratch
 from dubline.models import MediaInfo
 
 _SIDE = 480
-_CLIP_S = 8.0
+_CLIP_S = 10.0
 _PEAKS = 800
+_SHARES = (0.1, 0.5, 0.9)
+_CHEAP_PIXELS = 5e8  # to decode in all: about a second on one core
+_KEY_FRAMES_S = 60.0  # longer media are sure to hold several
+_DEADLINE_S = 180.0
 
 
 @dataclass(frozen=True)
 class Item:
+    """One file to show: its name, its suffix (no leading dot) and where it lies."""
+
     name: str
     suffix: str
     path: Path
     media_type: str
 
 
-def preview(video: Path, media: MediaInfo, audio: Path, *, work_dir: Path) -> list[Item]:
-    """Peaks always; three thumbnails and a clip when there is a moving picture that can be decoded here."""
+def preview(video: Path, info: MediaInfo, audio: Path, *, work_dir: Path, stop: StopToken = STOP) -> list[Item]:
+    """Peaks always; three thumbnails and a clip of 10 s when there is a picture that can be decoded.
+
+    Args:
+        video: The file to look at, and what `probe` said of it.
+        info: Its streams.
+        audio: Its sound as PCM, for the peaks.
+        work_dir: Where the files lie.
+        stop: Polled while ffmpeg runs.
+
+    Raises:
+        MediaError: the picture cannot be decoded.
+        Cancelled: somebody asked to stop.
+    """
     peaks = work_dir / "peaks.json"
     peaks.write_text(json.dumps(waveform(audio)))
     items = [Item("peaks", "peaks.json", peaks, "application/json")]
-    if media.video is None:
+    if info.video is None or not info.video.is_decodable:
         return items
-    # Of a picture that is shorter than the sound, and never at its very last frame.
-    shown_s = max(0.0, min(media.duration_s, media.video.duration_s or media.duration_s) - 2.5 / (media.video.fps or 25))
-    outputs = []
-    for number, share in enumerate((0.1, 0.5, 0.9), 1):
-        target = work_dir / f"thumbnail{number}.jpg"
-        at_s = media.video.start_s - media.start_s + shown_s * share
-        frames = argv.source(video, ss=f"{max(0.0, at_s):.3f}")["v:0"].filter("scale", *_fit())
-        outputs.append(argv.output([frames], target, format="mjpeg", vframes=1, **{"q:v": 4}))
-        items.append(Item(f"thumbnail{number}", f"thumbnail{number}.jpg", target, "image/jpeg"))
-    _try(argv.merge(outputs), work_dir, media)
-    clip = work_dir / "clip.mp4"
-    start_s = max(0.0, media.duration_s * 0.25 - _CLIP_S / 2)
-    source = argv.source(video, ss=f"{start_s:.3f}", t=_CLIP_S)
-    frames = source["v:0"].filter("scale", *_fit()).filter("format", "yuv420p")
-    node = argv.output(
-        [frames, source["a:0"]],
-        clip,
+    with Scratch(work_dir) as scratch:
+        name = scratch.link(video)
+        outputs = [_thumbnail(name, info, number, share) for number, share in enumerate(_SHARES, 1)]
+        outputs.append(_clip(name, info))
+        # One process for all: each input seeks to its own place.
+        run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
+        for number in range(1, len(_SHARES) + 1):
+            file = f"thumbnail{number}.jpg"
+            if _has_content(scratch.path / file):
+                items.append(Item(f"thumbnail{number}", file, scratch.move(file, work_dir / file), "image/jpeg"))
+        if _has_content(scratch.path / "clip.mp4"):
+            items.append(Item("clip", "clip.mp4", scratch.move("clip.mp4", work_dir / "clip.mp4"), "video/mp4"))
+    return items
+
+
+def waveform(audio: Path, count: int = _PEAKS) -> list[float]:
+    """Peak (0 … 1) of each of at most `count` equal parts of a sound file, over all channels."""
+    peaks: list[float] = []
+    with soundfile.SoundFile(str(audio)) as file:
+        size = max(1, -(-file.frames // count))
+        while len(block := file.read(size, dtype="float32", always_2d=True)):
+            peaks.append(round(min(1.0, float(np.abs(block).max())), 3))
+    return peaks
+
+
+def _thumbnail(name: str, info: MediaInfo, number: int, share: float) -> Any:
+    video = info.video
+    frame_s = 1.5 / video.fps if video is not None and video.fps > 0 else 0.0
+    at_s = max(0.0, _shown_s(info) - frame_s) * share
+    # The key frame before is there at once; the frame itself may need all frames since then.
+    exact: dict[str, Any] = {} if _is_cheap(info) else {"noaccurate_seek": None}
+    frames = argv.picture_source(name, ss=f"{at_s:.3f}", **exact)[_picture(info)]
+    return argv.sink([_small(frames)], f"thumbnail{number}.jpg", "mjpeg", vframes=1, pix_fmt="yuvj420p", **{"q:v": 4})
+
+
+def _clip(name: str, info: MediaInfo) -> Any:
+    start_s = max(0.0, min(_shown_s(info) * 0.25, _shown_s(info) - _CLIP_S))
+    if not _is_cheap(info) and info.duration_s < _KEY_FRAMES_S:
+        start_s = 0.0  # a short clip may hold one key frame only, and all up to the start would be decoded
+    source = argv.picture_source(name, ss=f"{start_s:.3f}", t=_CLIP_S)
+    streams = [_small(source[_picture(info)]).filter("format", "yuv420p")]
+    if info.audio:
+        streams.append(source[str(info.audio[0].index)])
+    return argv.sink(
+        streams,
+        "clip.mp4",
+        "mp4",
         vcodec="libx264",
-        preset="ultrafast",
-        crf=28,
+        preset="veryfast",
+        crf=27,
         acodec="aac",
-        format="mp4",
+        ac=2,
         movflags="+faststart",
         **{"b:a": "96k"},
     )
-    _try(node, work_dir, media)
-    items.append(Item("clip", "clip.mp4", clip, "video/mp4"))
-    return [i for i in items if i.path.exists() and i.path.stat().st_size]
 
 
-def _try(node: Any, work_dir: Path, media: MediaInfo) -> None:
-    """A preview is a convenience: a picture that can be copied but not decoded has none, and the dub goes on."""
-    try:
-        run(argv.command(node, progress=False), folder=work_dir, deadline=deadline_s(media.duration_s))
-    except MediaError as error:
-        if error.code == "media_timeout":
-            raise
+def _is_cheap(info: MediaInfo) -> bool:
+    video = info.video
+    return video is not None and video.width * video.height * video.fps * info.duration_s < _CHEAP_PIXELS
 
 
-def _fit() -> tuple[str, str]:
-    """Width and height, even, the longer one at most 480 pixels, nothing enlarged."""
+def _shown_s(info: MediaInfo) -> float:
+    """How long the picture lasts, from the media's start."""
+    video = info.video
+    return min(info.duration_s, video.start_s + video.duration_s) if video is not None else info.duration_s
+
+
+def _picture(info: MediaInfo) -> str:
+    return str(info.video.index) if info.video is not None else "v:0"
+
+
+def _small(frames: Any) -> Any:
+    """Square pixels, even sides, the longer one at most 480 pixels; nothing is enlarged."""
+    square = frames.filter("scale", "trunc(iw*max(sar,1)/2)*2", "trunc(ih/min(1,max(sar,0.05))/2)*2")
     factor = f"min(1,{_SIDE}/max(iw,ih))"
-    return f"max(2,trunc(iw*{factor}/2)*2)", f"max(2,trunc(ih*{factor}/2)*2)"
+    small = square.filter("scale", f"max(2,trunc(iw*{factor}/2)*2)", f"max(2,trunc(ih*{factor}/2)*2)")
+    return small.filter("setsar", "1")
 
 
-def waveform(audio: Path) -> list[float]:
-    """Peak (0 … 1) of each of 800 equal parts of a sound file."""
-    with soundfile.SoundFile(str(audio)) as file:
-        size = max(1, -(-file.frames // _PEAKS))
-        peaks = []
-        while len(block := file.read(size, dtype="float32", always_2d=True)):
-            peaks.append(round(float(np.abs(block).max()), 3))
-    return peaks
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

@@ -1,189 +1,310 @@
-"""Opens a container in a process of its own, under limits: demuxes everything, decodes a few packets of sound.
+"""Reads a container inside a confined process: demuxes all of it, decodes next to nothing, answers in JSON.
 
-Reads the path and the limits as JSON from standard input, prints `MediaInfo` or `{"error": …}` as JSON.
+Started by `dubline.media.probe` with the file on descriptor 0 and the limits as one JSON argument.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-_DECODE_PACKETS = 24
-_FAR_S = 400_000.0  # a time beyond this is a trick, not a video
+from dubline.media.launcher import confine
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+
+_PATH = "file:/dev/fd/0"
+_DECODE_TRIES = 24
+_LONGEST_AUDIO_PACKET_S = 2.0
+_LONGEST_FRAME_S = 6 * 3600.0
+_LONG_FRAME_S = 1.5
+_ROUNDING_S = 0.1
+_ENCRYPTED_TAGS = frozenset({"encv", "enca"})
+_ENCRYPTED = "This video is encrypted (DRM) and cannot be read."
+_HEAD_BYTES = 1 << 20
+_STREAM_KINDS = {"video", "audio", "subtitle", "data", "attachment"}
 
 
-class Refused(Exception):
-    """Why the container is not let in: code and sentence."""
+class Refusal(Exception):
+    """Why the file is not taken, in the words of `dubline.errors.InputError`."""
 
     def __init__(self, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
         self.body = {"code": code, "message": message, "details": details}
 
 
+@dataclass
+class _Track:
+    """What the packets of one stream said. Times in seconds, raw."""
+
+    packets: int = 0
+    timed: int = 0
+    first_s: float = float("inf")
+    last_s: float = float("-inf")
+    end_s: float = float("-inf")
+    last_length_s: float = 0.0
+    packets_s: float = 0.0
+    tries: int = 0
+    is_decoded: bool = False
+
+
 def main() -> None:
-    request = json.load(sys.stdin)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (request["cpu_s"], request["cpu_s"]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    """Confine, read, answer; a refusal is an answer too."""
+    limits = json.loads(sys.argv[1])
+    confine(
+        memory_bytes=limits["memory_bytes"],
+        cpu_s=limits["cpu_s"],
+        file_bytes=0,
+        parent_pid=limits["parent_pid"],
+    )
+    try:
+        answer = {"media": read(_PATH, limits)}
+    except Refusal as refusal:
+        answer = {"refusal": refusal.body}
+    except MemoryError:
+        body = Refusal("media_limits", "This file needs more memory to be read than it may take.", limit="memory").body
+        answer = {"refusal": body}
+    sys.stdout.write(json.dumps(answer))
+
+
+def read(path: str, limits: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `MediaInfo` for the file.
+
+    Raises:
+        Refusal: it cannot be read or is over a limit.
+        MemoryError: it asks for too much memory.
+    """
     import av
     import av.error
-    import av.logging
 
-    resource.setrlimit(resource.RLIMIT_AS, (request["memory_bytes"], request["memory_bytes"]))
-    av.logging.set_level(None)
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": limits["formats"],
+        "max_pixels": str(limits["max_pixels"]),
+        "threads": "1",
+    }
     try:
-        answer = _probe(av, request)
-    except Refused as refused:
-        answer = {"error": refused.body}
-    except (av.error.FFmpegError, ValueError, OverflowError, MemoryError, EOFError) as error:
-        answer = {"error": {"code": "media_unreadable", "message": "", "details": {"kind": type(error).__name__}}}
-    json.dump(answer, sys.stdout)
+        container = av.open(path, options=options)
+    except av.error.MemoryError as error:
+        raise MemoryError from error
+    except (av.error.FFmpegError, ValueError, UnicodeError) as error:
+        if _names_encryption():
+            raise Refusal("media_encrypted", _ENCRYPTED) from error
+        raise Refusal("media_unreadable", "This file is damaged, cut off or not a video at all.") from error
+    with container:
+        _check_header(container, limits)
+        tracks = _demux(container)
+        return _describe(container, tracks, limits)
 
 
-def _probe(av: Any, request: dict[str, Any]) -> dict[str, Any]:
-    options = {"protocol_whitelist": "file", "format_whitelist": request["formats"], "max_streams": "64"}
-    with av.open(f"file:{request['path']}", options=options) as container:
-        limits = request["limits"]
-        if len(container.streams) > limits["max_streams"]:
-            raise Refused(
-                "media_limits",
-                f"The file holds {len(container.streams)} streams; {limits['max_streams']} are allowed.",
-                limit="max_streams",
-            )
-        rows = [_describe(av, s, limits) for s in container.streams]
-        start_s = container.start_time / 1e6 if container.start_time is not None else 0.0
-        encrypted = "encrypted" in str(container.metadata).lower()
-        _demux(av, container, rows, limits)
-    for row in rows:
-        row.pop("_packets", None)
-        encrypted = encrypted or row.pop("_encrypted", False)
-    timed = [r for r in rows if r["kind"] in ("video", "audio") and r["packets"] and not r["is_attached_picture"]]
-    if encrypted:
-        raise Refused("media_encrypted", "The file is protected (DRM) and cannot be opened.")
-    if not timed:
-        raise Refused("media_unreadable", "The file holds no picture and no sound that can be read.")
-    known = [r for r in timed if r["has_timestamps"]]
-    first_s = min((r["start_s"] for r in known), default=0.0)
-    # What players call 0:00 is the demuxer's start; a start far from any packet is not believed.
-    start_s = start_s if abs(start_s - first_s) < 1.0 else first_s
-    end_s = max(r["start_s"] + r["duration_s"] for r in timed)
-    duration_s = end_s - (start_s if known else 0.0)
-    if not 0 <= duration_s < _FAR_S:
-        raise Refused("media_unreadable", "The times in the file make no sense.")
+def _names_encryption() -> bool:
+    """Whether the head of a file that would not open holds the boxes of ISO/IEC 23001-7 (common encryption)."""
+    with open(0, "rb", closefd=False) as file:
+        head = file.read(_HEAD_BYTES)
+    return b"sinf" in head and b"schm" in head and (b"encv" in head or b"enca" in head)
+
+
+def _check_header(container: InputContainer, limits: dict[str, Any]) -> None:
+    if len(container.streams) > limits["max_streams"]:
+        raise _over("streams", len(container.streams), limits["max_streams"])
+    for stream in container.streams:
+        context = stream.codec_context
+        if context is None:
+            continue
+        if context.codec_tag in _ENCRYPTED_TAGS:
+            raise Refusal("media_encrypted", _ENCRYPTED)
+        if stream.type == "video":
+            pixels = (context.width or 0) * (context.height or 0)  # type: ignore[attr-defined]
+            if pixels > limits["max_pixels"]:
+                raise _over("pixels", pixels, limits["max_pixels"])
+
+
+def _over(limit: str, value: float, most: float) -> Refusal:
+    words = {
+        "streams": "This file has more tracks than are allowed.",
+        "pixels": "The picture of this video is larger than is allowed.",
+        "fps": "The frame rate of this video is higher than is allowed.",
+        "duration_s": "This video is longer than is allowed.",
+    }
+    return Refusal("media_limits", words[limit], limit=limit, value=value, max=most)
+
+
+def _demux(container: InputContainer) -> dict[int, _Track]:
+    import av.error
+
+    tracks = {stream.index: _Track() for stream in container.streams}
+    try:
+        for packet in container.demux():
+            if packet.size <= 0 and packet.pts is None and packet.dts is None:
+                continue  # the flush mark at the end of a stream
+            stream = packet.stream
+            track = tracks.setdefault(stream.index, _Track())
+            track.packets += 1
+            _time(packet, stream.type == "audio", track)
+            if stream.type == "audio" and not track.is_decoded and track.tries < _DECODE_TRIES:
+                _try_decode(packet, track)
+    except av.error.MemoryError as error:
+        raise MemoryError from error
+    except av.error.FFmpegError as error:
+        if not any(t.packets for t in tracks.values()):
+            raise Refusal("media_unreadable", "This file is damaged: nothing in it can be read.") from error
+        raise Refusal("media_unreadable", "This file is damaged or cut off in the middle.") from error
+    return tracks
+
+
+def _time(packet: Any, is_audio: bool, track: _Track) -> None:
+    base = packet.time_base
+    unit_s = float(base) if base else 0.0
+    length_s = max(0.0, (packet.duration or 0) * unit_s)
+    if is_audio:
+        length_s = min(length_s, _LONGEST_AUDIO_PACKET_S)
+    track.packets_s += min(length_s, _LONGEST_FRAME_S)
+    ticks = packet.pts if packet.pts is not None else packet.dts
+    if ticks is None:
+        return
+    track.timed += 1
+    if packet.is_discard:
+        return  # before the first edit: decoded for its successors, never shown
+    at_s = ticks * unit_s
+    track.first_s = min(track.first_s, at_s)
+    if at_s >= track.last_s:
+        track.last_s, track.last_length_s = at_s, min(length_s, _LONGEST_FRAME_S)
+    track.end_s = max(track.end_s, at_s + min(length_s, _LONGEST_FRAME_S))
+
+
+def _try_decode(packet: Any, track: _Track) -> None:
+    import av.error
+
+    track.tries += 1
+    try:
+        track.is_decoded = bool(packet.decode())
+    except (av.error.FFmpegError, ValueError):
+        return  # the next packets may do better; the count of tries is bounded
+
+
+def _describe(container: InputContainer, tracks: dict[int, _Track], limits: dict[str, Any]) -> dict[str, Any]:
+    _check_whole(container, tracks, limits["size_bytes"])
+    zero_s = _zero(container, tracks)
+    rows = [_stream(stream, tracks[stream.index], zero_s) for stream in container.streams]
+    shown = [r for r in rows if r["kind"] in ("video", "audio") and not r["is_attached_picture"] and r["packets"]]
+    if not shown:
+        raise Refusal("media_unreadable", "This file holds no sound and no picture.")
+    _bound_last_frames(shown, tracks)
+    duration_s = max(r["start_s"] + r["duration_s"] for r in shown)
+    if duration_s > limits["max_duration_s"]:
+        raise _over("duration_s", round(duration_s, 1), limits["max_duration_s"])
+    for row in shown:
+        # Frames in the whole are what costs; a short burst in a slow video does not matter.
+        rate = row["packets"] / max(1.0, duration_s)
+        if row["kind"] == "video" and rate > limits["max_fps"]:
+            raise _over("fps", round(rate, 1), limits["max_fps"])
     return {
         "container": container.format.name,
-        "size_bytes": request["size_bytes"],
+        "size_bytes": limits["size_bytes"],
         "duration_s": round(duration_s, 6),
-        "start_s": round(start_s, 6),
+        "start_s": round(zero_s, 6),
         "streams": rows,
     }
 
 
-def _describe(av: Any, stream: Any, limits: dict[str, Any]) -> dict[str, Any]:
-    """What the header says of a stream, checked against the limits before anything is decoded."""
-    kind = stream.type if stream.type in ("video", "audio", "subtitle", "attachment") else "data"
-    disposition = stream.disposition
-    tag = getattr(stream.codec_context, "codec_tag", "") if stream.codec_context else ""
+def _bound_last_frames(shown: list[dict[str, Any]], tracks: dict[int, _Track]) -> None:
+    """A picture that stands for long at the end stands as long as the sound: its own length is easily forged."""
+    sound_s = max((r["start_s"] + r["duration_s"] for r in shown if r["kind"] == "audio"), default=0.0)
+    for row in shown:
+        last_s = tracks[row["index"]].last_length_s
+        if row["kind"] == "video" and last_s > _LONG_FRAME_S:
+            end_s = row["start_s"] + row["duration_s"]
+            row["duration_s"] = max(min(end_s, sound_s), end_s - last_s + _LONG_FRAME_S) - row["start_s"]
+
+
+def _check_whole(container: InputContainer, tracks: dict[int, _Track], size_bytes: int) -> None:
+    """Refuse an MP4 whose index points beyond the file's end; other containers may rightly stop anywhere."""
+    if not any(t.packets for t in tracks.values()):
+        raise Refusal("media_unreadable", "This file holds no sound and no picture.")
+    if "mp4" not in container.format.name:
+        return
+    for stream in container.streams:
+        entries = getattr(stream, "index_entries", None)
+        if stream.type not in ("video", "audio") or entries is None or tracks[stream.index].packets >= len(entries):
+            continue
+        missing = sum(1 for e in entries if e.pos + e.size > size_bytes)
+        if missing > 1:
+            raise Refusal("media_unreadable", "This file is cut off: part of it is missing.", missing_packets=missing)
+
+
+def _zero(container: InputContainer, tracks: dict[int, _Track]) -> float:
+    """Raw time that a player shows as 0:00, in seconds; ffmpeg shifts its inputs by the same."""
+    if container.start_time is not None and abs(container.start_time) < 1 << 60:
+        return container.start_time / 1e6
+    starts = [tracks[s.index].first_s for s in container.streams if s.type in ("video", "audio")]
+    return min((s for s in starts if s != float("inf")), default=0.0)
+
+
+def _stream(stream: Stream, track: _Track, zero_s: float) -> dict[str, Any]:
+    import av.stream
+
+    context = stream.codec_context
+    unit_s = float(stream.time_base) if stream.time_base else 0.0
+    kind = stream.type if stream.type in _STREAM_KINDS else "data"
     row: dict[str, Any] = {
         "index": stream.index,
         "kind": kind,
-        "codec": stream.codec_context.name if stream.codec_context else "unknown",
-        "language": stream.metadata.get("language"),
-        "is_default": bool(disposition & av.stream.Disposition.default),
-        "is_attached_picture": bool(disposition & av.stream.Disposition.attached_pic),
-        "is_decodable": stream.codec_context is not None,
-        "start_s": 0.0,
-        "duration_s": 0.0,
-        "packets": 0,
-        "has_timestamps": True,
-        "_encrypted": str(tag) in ("encv", "enca"),
-        "_packets": [],
+        "codec": context.codec.canonical_name if context is not None else "unknown",
+        "language": _language(stream.metadata.get("language")),
+        "is_default": bool(stream.disposition & av.stream.Disposition.default),
+        "is_attached_picture": bool(
+            stream.disposition & (av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails)
+        ),
+        "packets": track.packets,
+        "has_timestamps": track.timed > 0,
+        "fps": 0.0,
+        "is_decodable": context is not None,
     }
-    if kind == "video" and stream.codec_context is not None:
-        width, height = stream.codec_context.width, stream.codec_context.height
-        fps = float(stream.average_rate or stream.base_rate or 0)
-        if width * height > limits["max_pixels"]:
-            raise Refused(
-                "media_limits",
-                f"The picture is {width} x {height}; {limits['max_pixels'] // 1_000_000} million pixels are allowed.",
-                limit="max_pixels",
-            )
-        if fps > limits["max_fps"] and not row["is_attached_picture"]:
-            fps = float(stream.guessed_rate or 0)
-        row |= {
-            "width": width,
-            "height": height,
-            "fps": round(min(fps, limits["max_fps"]), 4),
-            "pixel_format": stream.codec_context.pix_fmt or "",
-        }
-    if kind == "audio" and stream.codec_context is not None:
-        context = stream.codec_context
-        rate, channels = context.sample_rate or 0, context.channels or 0
-        if channels > 64 or rate > 768_000:
-            raise Refused("media_limits", "The sound has more channels or a higher rate than is possible.", limit="audio")
-        row |= {"sample_rate_hz": rate, "channels": channels, "channel_layout": context.layout.name if channels else ""}
+    start_s, length_s = _span(stream, track, unit_s)
+    row["start_s"] = round(max(0.0, start_s - zero_s), 6) if track.timed else 0.0
+    # What lies before zero (the decoder's run-in) is not shown.
+    row["duration_s"] = round(max(0.0, length_s + min(0.0, start_s - zero_s)), 6) if track.timed else length_s
+    if kind == "video" and context is not None:
+        _video(stream, context, track, row)
+    if kind == "audio":
+        row["is_decodable"] = track.is_decoded
+        if context is not None:
+            row["sample_rate_hz"] = context.sample_rate or 0  # type: ignore[attr-defined]
+            row["channels"] = context.layout.nb_channels  # type: ignore[attr-defined]
+            row["channel_layout"] = context.layout.name  # type: ignore[attr-defined]
     return row
 
 
-def _demux(av: Any, container: Any, rows: list[dict[str, Any]], limits: dict[str, Any]) -> None:
-    """Measure every stream from its packets: a header's word for the duration is not taken."""
-    spans: dict[int, list[float]] = {}
-    by_index = {r["index"]: r for r in rows}
-    seen = 0
-    try:
-        for packet in container.demux():
-            row = by_index.get(packet.stream.index)
-            if row is None or packet.size == 0:
-                continue
-            seen += 1
-            row["packets"] += 1
-            time = packet.pts if packet.pts is not None else packet.dts
-            base = float(packet.time_base or 0)
-            length_s = float(packet.duration or 0) * base
-            if time is None or base <= 0:
-                row["has_timestamps"] = False
-                row["duration_s"] += length_s
-            else:
-                at_s = float(time) * base
-                span = spans.setdefault(row["index"], [at_s, at_s + length_s])
-                span[0], span[1] = min(span[0], at_s), max(span[1], at_s + length_s)
-                if span[1] - span[0] > limits["max_duration_s"] * 1.01 + 10 and span[1] - span[0] < _FAR_S:
-                    raise Refused(
-                        "media_limits",
-                        f"The media is longer than {limits['max_duration_s'] / 3600:.1f} hours.",
-                        limit="max_duration_s",
-                    )
-            if row["kind"] == "audio" and len(row["_packets"]) < _DECODE_PACKETS:
-                row["_packets"].append(packet)
-                if len(row["_packets"]) == _DECODE_PACKETS:
-                    _try_decode(av, row)
-    except av.error.FFmpegError:
-        # A file cut short still plays to where it was cut; one that gave nothing is refused by the caller.
-        if seen < 2:
-            raise
-    for row in rows:
-        if row["kind"] == "audio" and 0 < row["packets"] < _DECODE_PACKETS:
-            _try_decode(av, row)
-        if row["index"] in spans and row["has_timestamps"]:
-            low, high = spans[row["index"]]
-            row["start_s"], row["duration_s"] = round(low, 6), round(high - low, 6)
-        elif row["index"] in spans:
-            low, high = spans[row["index"]]
-            row["start_s"] = round(low, 6)
-            row["duration_s"] = round(max(high - low, row["duration_s"]), 6)
+def _span(stream: Stream, track: _Track, unit_s: float) -> tuple[float, float]:
+    """Start and length in raw seconds. The header is believed where it agrees with the packets to a frame."""
+    if not track.timed or track.first_s == float("inf"):
+        return 0.0, track.packets_s
+    start_s, end_s = track.first_s, track.end_s
+    told_s = stream.start_time * unit_s if stream.start_time is not None else start_s
+    if abs(told_s - start_s) < _ROUNDING_S:
+        start_s = told_s  # knows the encoder's delay, which packets do not
+    if stream.duration is not None and abs(start_s + stream.duration * unit_s - end_s) < _ROUNDING_S:
+        end_s = start_s + stream.duration * unit_s
+    return start_s, max(0.0, end_s - start_s)
 
 
-def _try_decode(av: Any, row: dict[str, Any]) -> None:
-    """Whether the sound can be decoded at all, from its first packets."""
-    decoded = 0
-    for packet in row["_packets"]:
-        try:
-            decoded += sum(f.samples for f in packet.decode())
-        except (av.error.FFmpegError, ValueError):
-            continue
-    row["is_decodable"] = decoded > 0
+def _video(stream: Any, context: Any, track: _Track, row: dict[str, Any]) -> None:
+    row["width"], row["height"] = context.width or 0, context.height or 0
+    row["pixel_format"] = context.pix_fmt or ""
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    span_s = track.last_s - track.first_s if track.timed > 1 else 0.0
+    measured = (track.timed - 1) / span_s if span_s > 0 else 0.0
+    row["fps"] = round(rate if 0 < rate < 1000 and (not measured or rate < 2 * measured) else measured, 4)
+    if not track.timed:
+        row["duration_s"] = round(track.packets / rate, 6) if rate else track.packets_s
+
+
+def _language(tag: str | None) -> str | None:
+    text = (tag or "").strip()
+    return text if text.isascii() and text.replace("-", "").isalnum() and len(text) <= 35 and text != "und" else None
 
 
 if __name__ == "__main__":

@@ -1,174 +1,132 @@
-"""Runs ffmpeg: with a deadline, limits, progress and cancellation."""
+"""Runs ffmpeg as a confined child: limits, deadline, progress, cancellation, typed errors."""
 
 from __future__ import annotations
 
-import functools
-import shutil
-import subprocess
-import threading
-import time
+import os
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from dubline import ledger
 from dubline.cancel import STOP, StopToken
-from dubline.errors import MediaError, StorageFull
+from dubline.errors import EngineUnavailable, MediaError, StorageFull
+from dubline.media import argv as command_lines
+from dubline.media import launcher, sandbox
+from dubline.media.ffmpeg import ffmpeg_path
+from dubline.media.process import Finished, run_child
 
-_TAIL_BYTES = 2048
-_POLL_S = 0.1
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one child may use. Memory is address space, which a threaded ffmpeg reserves more of than it touches."""
-
-    memory_bytes: int = 6 * 1024**3
-    cpu_s: int = 6 * 3600
-    file_bytes: int = 64 * 1024**3
+_MEMORY_BYTES = 8 * 1024**3
+_FILE_BYTES = 64 * 1024**3
+_STDOUT_BYTES = 256 * 1024**2
+_DETAIL_CHARS = 2000
 
 
 @dataclass(frozen=True)
-class Finished:
-    """Standard output (empty where it carried the progress) and the end of what was said."""
+class FfmpegResult:
+    """What a run said: captured output, and the end of its log."""
 
     stdout: bytes
-    tail: str
+    stderr_tail: str
 
 
-def deadline_s(media_s: float) -> float:
-    """A generous deadline that grows with the media: a fixed one kills long videos."""
-    return 60.0 + 20.0 * media_s
-
-
-def limited(command: Sequence[str], limits: Limits) -> list[str]:
-    """The command behind a shell that sets its limits and becomes it: safe to start from a process with threads."""
-    script = (
-        f"ulimit -c 0; ulimit -v {limits.memory_bytes // 1024}; ulimit -t {limits.cpu_s}; "
-        f'ulimit -f {limits.file_bytes // 512}; exec "$@"'
-    )
-    return ["/bin/sh", "-c", script, "sh", *command]
-
-
-@functools.lru_cache(maxsize=1)
-def _bwrap() -> str | None:
-    """Path of bubblewrap, when it is here and works (it needs user namespaces, which containers often lack)."""
-    path = shutil.which("bwrap")
-    if path is None:
-        return None
-    trial = [path, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-net", "/bin/true"]
-    try:
-        works = subprocess.run(trial, capture_output=True, timeout=5, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return path if works else None
-
-
-def sandboxed(command: Sequence[str], folder: Path) -> list[str]:
-    """Without network and with one writable folder, where bubblewrap works; the command itself elsewhere."""
-    path = _bwrap()
-    if path is None:
-        return list(command)
-    inside = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--bind", str(folder), str(folder)]
-    return [path, *inside, "--unshare-net", "--die-with-parent", "--chdir", str(folder), *command]
-
-
-def run(
-    command: Sequence[str],
+def run_ffmpeg(
+    what: Sequence[str] | Any,
     *,
-    folder: Path,
-    deadline: float,
-    on_progress: Callable[[float], None] | None = None,
-    limits: Limits | None = None,
+    deadline_s: float,
+    cwd: Path,
     stop: StopToken = STOP,
-) -> Finished:
-    """Run one command of `argv.command` to its end.
+    on_progress: Callable[[float], None] | None = None,
+    capture_stdout: bool = False,
+    stdin_bytes: bytes | None = None,
+    max_file_bytes: int = _FILE_BYTES,
+) -> FfmpegResult:
+    """Run ffmpeg to its end in `cwd`.
 
     Args:
-        folder: Working folder, the only one it may write to.
-        deadline: Seconds of wall clock.
-        on_progress: Told the position in the output, in seconds; the command was made with `progress=True`.
+        what: Outputs of `dubline.media.argv`, or arguments without the program's name.
+        deadline_s: Wall seconds it may take.
+        cwd: Folder in which all of its file names lie.
+        stop: Polled at least every tenth of a second.
+        on_progress: Gets the time written so far, in media seconds, about four times a second.
+        capture_stdout: Keep standard output (at most 256 MiB).
+        stdin_bytes: Fed to an input `pipe:0`.
+        max_file_bytes: Largest file that it may write.
 
     Raises:
-        MediaError: `media_timeout` or `media_failed`; the end of ffmpeg's words is in `details`.
+        MediaError: `media_timeout` or `media_failed`; `details["tail"]` holds the end of the log.
         StorageFull: the disk is full.
-        Cancelled: `stop` was set.
+        Cancelled: somebody asked to stop.
+        EngineUnavailable: there is no ffmpeg.
     """
+    args = [str(a) for a in what] if isinstance(what, (list, tuple)) else command_lines.arguments(what)
+    program = ffmpeg_path()
+    stop.check()
+    side = os.pipe() if on_progress is not None else None
+    line = command_lines.command(program, args, progress_fd=side[1] if side else None)
+    limits = (_MEMORY_BYTES, int(deadline_s * (os.cpu_count() or 1)) + 10, max_file_bytes, os.getpid())
+    words = [
+        *(sys.executable, "-I", "-S", launcher.__file__),
+        *map(str, limits),
+        *_absolute([*sandbox.prefix(program, cwd), *line]),
+    ]
     with ledger.busy("ffmpeg"):
-        status, stdout, tail = _run(command, folder, deadline, on_progress, limits or Limits(), stop)
-    if status == 0:
-        return Finished(stdout=stdout, tail=tail)
-    if "No space left on device" in tail:
-        raise StorageFull("The disk is full.", hint="Free some space and run it again.")
-    raise MediaError(
-        "ffmpeg could not process the media.",
-        code="media_failed",
-        hint="The file may be damaged or of a kind that cannot be decoded.",
-        details={"tail": tail[-_TAIL_BYTES:], "status": status},
-    )
-
-
-def _run(
-    command: Sequence[str],
-    folder: Path,
-    deadline: float,
-    on_progress: Callable[[float], None] | None,
-    limits: Limits,
-    stop: StopToken,
-) -> tuple[int, bytes, str]:
-    ends_s = time.monotonic() + deadline
-    stdout, stderr = bytearray(), bytearray()
-    with subprocess.Popen(
-        limited(sandboxed(command, folder), limits),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=folder,
-    ) as child:
-        assert child.stdout is not None
-        assert child.stderr is not None
-        threads = [
-            threading.Thread(target=_read_stdout, args=(child.stdout, stdout, on_progress), daemon=True),
-            threading.Thread(target=_read_tail, args=(child.stderr, stderr), daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
         try:
-            _wait(child, ends_s, deadline, stop)
-        finally:
-            if child.poll() is None:
-                child.kill()
-            for thread in threads:
-                thread.join(5.0)
-    return child.returncode, bytes(stdout), stderr.decode(errors="replace")
-
-
-def _wait(child: subprocess.Popen[bytes], ends_s: float, deadline: float, stop: StopToken) -> None:
-    while True:
-        try:
-            child.wait(_POLL_S)
-            return
-        except subprocess.TimeoutExpired:
-            stop.check()
-        if time.monotonic() > ends_s:
-            raise MediaError(
-                f"Processing the media took longer than {deadline:.0f} s.",
-                code="media_timeout",
-                hint="The file may be damaged; convert it first, or try a shorter part.",
+            done = run_child(
+                words,
+                deadline_s=deadline_s,
+                cwd=cwd,
+                stop=stop,
+                env=_environment(cwd),
+                stdin=stdin_bytes,
+                max_stdout_bytes=_STDOUT_BYTES if capture_stdout else 0,
+                side_pipe=side,
+                on_side_line=_progress_reader(on_progress) if on_progress else None,
             )
+        except OSError as error:
+            raise EngineUnavailable(
+                "ffmpeg could not be started.", code="ffmpeg_missing", hint="Install ffmpeg, or imageio-ffmpeg."
+            ) from error
+    _raise_for(done)
+    return FfmpegResult(done.stdout, done.stderr_tail)
 
 
-def _read_stdout(pipe: IO[bytes], into: bytearray, on_progress: Callable[[float], None] | None) -> None:
-    for line in pipe:
-        key, sign, value = line.partition(b"=")
-        if on_progress is None:
-            into += line
-        elif sign and key == b"out_time_us" and value.strip().isdigit():
-            on_progress(int(value) / 1e6)
+def _absolute(words: list[str]) -> list[str]:
+    """The program by its full path: exec searches no PATH."""
+    return [os.path.abspath(words[0]), *words[1:]]
 
 
-def _read_tail(pipe: IO[bytes], into: bytearray) -> None:
-    while block := pipe.read(4096):
-        into += block
-        del into[: -2 * _TAIL_BYTES]
+def _environment(cwd: Path) -> dict[str, str]:
+    """Nothing of ours: no secret can leak, no variable can change what ffmpeg does."""
+    return {"LC_ALL": "C.UTF-8", "HOME": str(cwd), "XDG_CACHE_HOME": str(cwd), "PATH": os.defpath}
+
+
+def _progress_reader(on_progress: Callable[[float], None]) -> Callable[[str], None]:
+    def read(line: str) -> None:
+        key, _, value = line.partition("=")
+        if key == "out_time_us" and value.strip().lstrip("-").isdigit():
+            on_progress(max(0.0, int(value) / 1e6))
+
+    return read
+
+
+def _raise_for(done: Finished) -> None:
+    if done.returncode == 0:
+        return
+    details = {"tail": done.stderr_tail[-_DETAIL_CHARS:], "exit": done.returncode}
+    if "No space left on device" in done.stderr_tail:
+        raise StorageFull("The disk is full.", hint="Free some space and run the job again.", details=details)
+    if done.returncode == -signal.SIGXFSZ:
+        raise MediaError("A media file grew beyond its limit.", code="media_output_limit", details=details)
+    if done.returncode == -signal.SIGXCPU:
+        raise MediaError("This media took more computing than it may.", code="media_timeout", details=details)
+    raise MediaError(
+        "ffmpeg could not read or write this media.",
+        code="media_failed",
+        hint="The file may be damaged; try to convert it to a plain MP4 first.",
+        # A kill that nobody here ordered is the kernel short of memory: worth another try.
+        retryable=done.returncode == -signal.SIGKILL,
+        details=details,
+    )

@@ -14,7 +14,8 @@ from dubline.quality.models import Container, SubtitleBreak, TrackReport
 from dubline.subtitles import rule_breaks
 
 _SHOWN_BREAKS = 10
-_BYTE_STREAM = frozenset({"mpegts", "mpeg", "avi", "asf", "flv"})
+_FRAMED_ANEW = frozenset({"mpegts", "mpeg", "avi", "asf", "flv"})
+_HASHED_IN_ONE_FORM = frozenset({"h264", "hevc"})
 
 
 def track(stream: StreamInfo) -> TrackReport:
@@ -36,29 +37,35 @@ def track(stream: StreamInfo) -> TrackReport:
 
 
 def compare_picture(
-    source: Path, source_media: MediaInfo, output: Path, output_media: MediaInfo, *, is_copied: bool
+    source: Path,
+    source_media: MediaInfo,
+    output: Path,
+    output_media: MediaInfo,
+    *,
+    is_copied: bool,
+    work_dir: Path,
 ) -> tuple[bool | None, str]:
     """Whether the packets of the picture are the source's own, by hash; None, with the reason, if unknown."""
     if source_media.video is None:
         return None, "The source has no moving picture."
     if not is_copied:
         return None, "The picture was encoded anew."
+    if output_media.video is None:
+        return False, "The result has no moving picture."
     try:
-        hashes = [
-            stream_hash(path, "video", index=_place(media), media_s=media.duration_s)
-            for path, media in ((source, source_media), (output, output_media))
-        ]
+        before = stream_hash(source, "video", index=_place(source_media), work_dir=work_dir)
+        after = stream_hash(output, "video", index=_place(output_media), work_dir=work_dir)
     except MediaError as error:
         return None, f"The picture's packets could not be read: {error.message}"
-    if hashes[0] == hashes[1]:
+    if before == after:
         return True, ""
-    if not _BYTE_STREAM.isdisjoint(source_media.container.split(",")):
+    if source_media.video.codec not in _HASHED_IN_ONE_FORM and _FRAMED_ANEW & set(source_media.container.split(",")):
         return None, "The source's container frames packets in another way, so copied packets differ in their bytes."
     return False, "The picture's packets are not those of the source."
 
 
 def _place(media: MediaInfo) -> int:
-    """Number of the moving picture among the video streams."""
+    """Number of the moving picture among the video streams, covers included."""
     rows = [s.index for s in media.streams if s.kind == "video"]
     return rows.index(media.video.index) if media.video is not None else 0
 

@@ -93,9 +93,7 @@ class Timing(Frozen):
     speech_overlap_iou: float | None = Field(description="Source speech and dubbed speech: intersection over union.")
     voice_source: str
     share_pace_le_1_2: float | None = Field(description="Share of lines with a stretch of 1.2 or less.")
-    onset_shift_s: float | None = Field(
-        description="Heard less laid onset, as most lines agree."
-    )
+    onset_shift_s: float | None = Field(description="Heard less laid onset, as most lines agree.")
     overlap_s: float = Field(description="Seconds in which two lines sound at once.")
     length_error_s: float = Field(description="Length of the output less that of the source.")
     length_tolerance_s: float = Field(description="One video frame, or one audio frame where that is longer.")

@@ -59,16 +59,17 @@ def render(report: Report, console: Console) -> None:
     if report.container.subtitle_breaks:
         console.print(_breaks(report))
     console.print(_cost(report))
+    console.print(_engines(report))
 
 
 def _head(report: Report, console: Console) -> None:
     head = Text(report.verdict.upper(), style=f"bold {_COLOURS[report.verdict]}")
     head.append("  ")
-    head.append(report.message, style="default")
+    head.append_text(_plain(report.message))
     console.print(head)
     # The message already says the first reason.
     for reason in report.reasons[1:] if report.timing.lines else report.reasons:
-        console.print(Text(f"  - {reason}"))
+        console.print(_plain(f"  - {reason}"))
     console.print()
 
 
@@ -77,6 +78,11 @@ def _table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Text of a file as it is: no markup, and no control characters, which would speak to the terminal."""
+    return Text("".join(c if c.isprintable() else " " for c in text), style=style)
 
 
 def _share(value: float | None) -> str:
@@ -123,7 +129,7 @@ def _figures(report: Report) -> Table:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, Text(value))
+        table.add_row(name, _plain(value))
     return table
 
 
@@ -155,16 +161,17 @@ def _lines(rows: tuple[LineReport, ...]) -> Table:
     for row in rows[:_SHOWN_LINES]:
         style = "red" if row.is_silent else "yellow" if row.stretch > COMFORTABLE_PACE + 1e-3 else "default"
         table.add_row(
-            row.utterance_id,
+            _plain(row.utterance_id),
             _clock(row.start_s),
             Text(f"{row.stretch:.2f}", style=style),
             _bar(row),
             f"{row.onset_error_s:+.2f}{'' if row.is_onset_measured else '*'}",
             "" if row.wer is None else f"{row.wer:.0%}",
-            Text(row.target_text[:80] + ("…" if len(row.target_text) > 80 else "")),
+            _plain(row.target_text[:80] + ("…" if len(row.target_text) > 80 else "")),
         )
-    table.caption = "* laid, not heard: the line follows the one before without a pause"
-    table.caption_justify = "left"
+    if not all(row.is_onset_measured for row in rows[:_SHOWN_LINES]):
+        table.caption = "* laid, not heard: the line follows the one before without a pause, or is masked"
+        table.caption_justify = "left"
     return table
 
 
@@ -182,17 +189,17 @@ def _bar(row: LineReport) -> Text:
 def _worst(report: Report) -> Table:
     table = _table("\nWorth a look", "id", "at", "what", "what would mend it", right=("at",))
     for line in report.worst_lines:
-        mend = Text(line.mend)
+        mend = _plain(line.mend)
         if line.proposal:
-            mend.append(f"\nA text that fits: {line.proposal}", style="italic")
-        table.add_row(line.utterance_id, _clock(line.start_s), Text(line.problem), mend)
+            mend.append("\nA text that fits: ").append_text(_plain(line.proposal, style="italic"))
+        table.add_row(_plain(line.utterance_id), _clock(line.start_s), _plain(line.problem), mend)
     return table
 
 
 def _breaks(report: Report) -> Table:
     table = _table("\nSubtitle rules broken", "subtitles", "at", "rule", "text", right=("at",))
     for row in report.container.subtitle_breaks:
-        table.add_row(row.track, _clock(row.start_s), row.rule, Text(row.text.replace("\n", " / ")))
+        table.add_row(row.track, _clock(row.start_s), _plain(row.rule), _plain(row.text.replace("\n", " / ")))
     return table
 
 
@@ -204,9 +211,6 @@ def _cost(report: Report) -> Table:
         made[row.stage] += row.made
         reused[row.stage] += row.reused
         seconds[row.stage] += row.seconds
-    engines = ", ".join(
-        " ".join(filter(None, (c.engine, c.version, c.model, c.voice))) for c in report.provenance.engines
-    )
     table = _table("\nCost", "stage", "seconds", "RTF", "made", "reused", right=("seconds", "RTF", "made", "reused"))
     for stage, spent_s in seconds.items():
         table.add_row(
@@ -216,9 +220,12 @@ def _cost(report: Report) -> Table:
             str(made[stage] or ""),
             str(reused[stage] or ""),
         )
-    table.caption = f"Dubline {report.provenance.dubline_version}: {engines}" if engines else None
-    table.caption_justify = "left"
     return table
+
+
+def _engines(report: Report) -> Text:
+    used = ", ".join(" ".join(filter(None, (c.engine, c.version, c.model, c.voice))) for c in report.provenance.engines)
+    return _plain(f"Dubline {report.provenance.dubline_version}{f': {used}' if used else ''}", style="dim")
 
 
 def _clock(seconds: float) -> str:

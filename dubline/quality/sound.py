@@ -19,7 +19,7 @@ _BLOCK_S = 60
 _FLOOR_DB = -100.0
 _BELOW_LINE_DB = 17.0  # the bed lies 20 dB below the voice; speech that soft is not an onset
 _QUIET_FRAMES = 10
-_LOUD_FRAMES = 4
+_LOUD_FRAMES, _LOUD_ENOUGH = 10, 5  # a plosive's burst, its silence, and the vowel
 _REACH_S = 1.0
 _LEAST_PAUSE_S = 0.15
 _AGREED_S = 0.08
@@ -104,10 +104,13 @@ def heard_onsets(levels: NDArray[np.float32], lines: Sequence[Span]) -> tuple[li
         before_s = lines[position - 1].end_s if position else -1.0
         steps.append(_steps(levels, line) if line.start_s - before_s >= _LEAST_PAUSE_S - 1e-6 else [])
     shift_s = _common_shift([[t - line.start_s for t in found] for found, line in zip(steps, lines, strict=True)])
-    onsets = [
-        min(found, key=lambda t: abs(t - line.start_s - (shift_s or 0.0))) if found else None
-        for found, line in zip(steps, lines, strict=True)
-    ]
+    onsets: list[float | None] = []
+    for found, line in zip(steps, lines, strict=True):
+        due_s = line.start_s + (shift_s or 0.0)
+        onset_s = min(found, key=lambda t: abs(t - due_s), default=None)
+        # Voice between the due time and the step: the line had begun, and the step is a pause inside it.
+        begun = onset_s is not None and _loud(levels, Span(start_s=due_s, end_s=onset_s), line).sum() >= _LOUD_ENOUGH
+        onsets.append(None if begun else onset_s)
     return onsets, shift_s
 
 
@@ -125,24 +128,28 @@ def _common_shift(errors: Sequence[Sequence[float]]) -> float | None:
     return median(support(best))
 
 
+def _loud(levels: NDArray[np.float32], span: Span, line: Span) -> NDArray[np.bool_]:
+    """Which 10 ms frames of a span are as loud as the line's voice; empty for a span of no length."""
+    around = levels[_frames(Span(start_s=line.start_s, end_s=line.end_s + _REACH_S), len(levels))]
+    part = levels[_frames(span, len(levels))]
+    if not len(around):
+        return np.zeros(len(part), bool)
+    return part > max(_FLOOR_DB + 30, float(np.percentile(around, 85)) - _BELOW_LINE_DB)
+
+
 def _steps(levels: NDArray[np.float32], line: Span) -> list[float]:
     """Times around a line's laid start at which voice follows 0.1 s of silence."""
-    window = _frames(Span(start_s=line.start_s - _REACH_S, end_s=line.start_s + _REACH_S), len(levels))
-    around = levels[_frames(Span(start_s=line.start_s, end_s=line.end_s + _REACH_S), len(levels))]
-    if not len(around):
-        return []
+    window = Span(start_s=max(0.0, line.start_s - _REACH_S), end_s=line.start_s + _REACH_S)
+    first = _frames(window, len(levels)).start
     # Silence before the file's first sample is silence too.
-    lead = _QUIET_FRAMES if window.start == 0 else 0
-    part = np.concatenate([np.full(lead, _FLOOR_DB, np.float32), levels[window]])
-    if len(part) < _QUIET_FRAMES + _LOUD_FRAMES:
-        return []
-    loud = part > max(_FLOOR_DB + 30, float(np.percentile(around, 85)) - _BELOW_LINE_DB)
+    lead = _QUIET_FRAMES if first == 0 else 0
+    loud = np.concatenate([np.zeros(lead, bool), _loud(levels, window, line), np.zeros(_LOUD_FRAMES, bool)])
     before = np.convolve(loud, np.ones(_QUIET_FRAMES), mode="valid")
     after = np.convolve(loud, np.ones(_LOUD_FRAMES), mode="valid")
     return [
-        (window.start + i - lead) * FRAME_S
-        for i in range(_QUIET_FRAMES, len(loud) - _LOUD_FRAMES + 1)
-        if loud[i] and before[i - _QUIET_FRAMES] == 0 and after[i] >= _LOUD_FRAMES - 1
+        (first + i - lead) * FRAME_S
+        for i in range(_QUIET_FRAMES, len(after))
+        if loud[i] and before[i - _QUIET_FRAMES] == 0 and after[i] >= _LOUD_ENOUGH
     ]
 
 

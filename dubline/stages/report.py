@@ -125,7 +125,9 @@ def build_report(
     )
     voice = _voice(inputs, heard, facts, sound, [p.utterance_id for p in placements])
     mix = _mix(inputs.mix, sound, facts, spans)
-    picture = compare_picture(inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied)
+    picture = compare_picture(
+        inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
+    )
     container = measure_container(
         output_media,
         picture,

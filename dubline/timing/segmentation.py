@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
+import numpy as np
+
 from dubline.models import Span, Utterance, Word
+from dubline.timing.phrases import clinging, is_unspaced, opening
 from dubline.timing.sentences import ends_sentence
 
 GUARD_S = 0.08
 """Kept free before the next onset, so that two lines never touch."""
 
-_PAUSE_S = 1.2  # splits speech that has no punctuation
-_INNER_PAUSE_S = 2.0  # splits even where the next word goes on in lower case: a thinker's pause is shorter
-_LONGEST_S, _LONGEST_CHARS = 20.0, 330  # beyond this one line is no longer one thought for a listener
+# Speech without punctuation is cut at pauses. Inside what is plainly one sentence (it ends with a mark within
+# `_PLAIN_WORDS`), and after a word that clings to the next ("of", "and"), a pause is taken for a thinker's: cutting
+# there would harm the translation more than the lost pause does, up to `_INNER_PAUSE_S`.
+_PAUSE_S, _INNER_PAUSE_S = 1.2, 2.0
+_PLAIN_WORDS = 40
+_LONGEST_S, _LONGEST_CHARS = 20.0, 330  # beyond this a line is no longer one thought for a listener
+_CLAUSE_GAP_S = 0.15
 _SHORTEST_S, _GLUE_GAP_S = 1.2, 0.6
 
 Turn = tuple[Span, str]
+_Group = list[int]
 
 
 def segment(
@@ -26,32 +36,37 @@ def segment(
     language: str,
     speakers: Sequence[Turn] | None = None,
 ) -> list[Utterance]:
-    """Utterances in order of time.
+    """Utterances in order of time, of whole sentences.
+
+    A sentence is cut only where a speaker changes, at a long pause, or, above 20 s or 330 characters, at its best
+    clause pause. Lines under 1.2 s join a neighbour of the same speaker that is closer than 0.6 s. An utterance's id
+    depends on its own onset and text alone, so that a change elsewhere does not rename it.
 
     Args:
-        words: In spoken order; times may be equal, zero-length or slightly out of order, and are put right.
+        words: In spoken order; times may be equal, zero-length or out of order, and are put right. When words carry
+            their leading space (as Whisper's do), one without belongs to the word before it.
+        media_duration_s: Where the last slot ends.
+        language: BCP 47, of the words.
         speakers: Turns with a speaker label; without them everybody is `S1`.
     """
-    rows = _in_order(words, media_duration_s)
-    labels = [_speaker(w, speakers) for w in rows]
-    groups = _sentences(rows, labels)
-    groups = [part for group in groups for part in _split_long(rows, group)]
+    rows = _in_order(_joined(words, language), media_duration_s)
+    labels = _labels(rows, speakers)
+    groups = _sentences(rows, labels, language)
+    groups = [part for group in groups for part in _split_long(rows, group, language)]
     groups = _glue(rows, labels, groups)
     out: list[Utterance] = []
     seen: set[str] = set()
+    spaced = any(w.text[:1].isspace() for w in rows) or is_unspaced(language)
     for position, group in enumerate(groups):
         start_s, end_s = rows[group[0]].start_s, rows[group[-1]].end_s
-        following = rows[groups[position + 1][0]].start_s if position + 1 < len(groups) else media_duration_s + GUARD_S
-        text = "".join(rows[i].text if rows[i].text[:1].isspace() else f" {rows[i].text}" for i in group)
-        if language.split("-")[0] in {"ja", "zh", "th"}:
-            text = "".join(rows[i].text.strip() for i in group)
-        text = " ".join(text.split())
+        following_s = rows[groups[position + 1][0]].start_s if position + 1 < len(groups) else math.inf
+        text = " ".join(("" if spaced else " ").join(rows[i].text for i in group).split())
         out.append(
             Utterance(
                 id=_identity(start_s, text, seen),
                 start_s=start_s,
                 end_s=end_s,
-                slot_end_s=max(start_s, following - GUARD_S),
+                slot_end_s=max(start_s, min(media_duration_s, following_s - GUARD_S)),
                 text=text,
                 speaker=labels[group[0]],
             )
@@ -59,92 +74,176 @@ def segment(
     return out
 
 
-def _in_order(words: Sequence[Word], duration_s: float) -> list[Word]:
+def _joined(words: Sequence[Word], language: str) -> list[Word]:
+    """Words that hold text; pieces such as ` 3` and `.14` made one where leading spaces tell."""
+    rows = [w for w in words if w.text.strip()]
+    if is_unspaced(language) or not any(w.text[:1].isspace() for w in rows):
+        return rows
     out: list[Word] = []
-    floor_s = 0.0
-    for word in words:
-        if not word.text.strip():
-            continue
-        start_s = min(max(word.start_s, floor_s), duration_s)
-        end_s = min(max(word.end_s, start_s), duration_s)
-        out.append(word.model_copy(update={"start_s": start_s, "end_s": end_s}))
-        floor_s = start_s
-    # An end may not reach past the next onset: Whisper's last word of a phrase sometimes swallows the pause.
-    for i in range(len(out) - 1):
-        if out[i].end_s > out[i + 1].start_s:
-            out[i] = out[i].model_copy(update={"end_s": max(out[i].start_s, out[i + 1].start_s)})
+    for word in rows:
+        if out and not word.text[:1].isspace() and not out[-1].text[-1:].isspace():
+            out[-1] = out[-1].model_copy(update={"text": out[-1].text + word.text, "end_s": word.end_s})
+        else:
+            out.append(word)
     return out
 
 
-def _speaker(word: Word, turns: Sequence[Turn] | None) -> str:
-    if not turns:
-        return "S1"
-    middle_s = (word.start_s + word.end_s) / 2
-    return min(turns, key=lambda t: max(t[0].start_s - middle_s, middle_s - t[0].end_s, 0.0))[1]
-
-
-def _sentences(words: Sequence[Word], labels: Sequence[str]) -> list[list[int]]:
-    groups: list[list[int]] = []
-    current: list[int] = []
+def _in_order(words: Sequence[Word], duration_s: float) -> list[Word]:
+    """Times that rise. The longest run of onsets that already do is believed; the other words go between them."""
+    starts = [min(max(w.start_s, 0.0), duration_s) if math.isfinite(w.start_s) else math.nan for w in words]
+    believed = set(_longest_rising(starts))
+    out: list[Word] = []
+    ceiling_s, ceilings = duration_s, [duration_s] * len(words)
+    for i in range(len(words) - 1, -1, -1):
+        ceilings[i] = ceiling_s
+        ceiling_s = starts[i] if i in believed else ceiling_s
     for i, word in enumerate(words):
-        if current:
-            gap_s = word.start_s - words[i - 1].end_s
-            goes_on = word.text.strip()[:1].islower()
-            if labels[i] != labels[i - 1] or gap_s > (_INNER_PAUSE_S if goes_on else _PAUSE_S):
-                groups.append(current)
-                current = []
+        floor_s = out[-1].end_s if out else 0.0
+        start_s = starts[i] if i in believed else min(floor_s, ceilings[i])
+        # An end may not reach past the next onset: Whisper's last word of a phrase sometimes swallows the pause.
+        end_s = max(start_s, min(word.end_s if math.isfinite(word.end_s) else start_s, ceilings[i]))
+        out.append(word.model_copy(update={"start_s": start_s, "end_s": end_s}))
+    return out
+
+
+def _longest_rising(values: Sequence[float]) -> list[int]:
+    """Indices of the longest non-decreasing subsequence, by patience sorting; NaN is never part of it."""
+    tops: list[float] = []
+    at: list[int] = []
+    before = [-1] * len(values)
+    for i, value in enumerate(values):
+        if math.isnan(value):
+            continue
+        pile = bisect_right(tops, value)
+        before[i] = at[pile - 1] if pile else -1
+        if pile == len(tops):
+            tops.append(value)
+            at.append(i)
+        else:
+            tops[pile], at[pile] = value, i
+    out: list[int] = []
+    i = at[-1] if at else -1
+    while i >= 0:
+        out.append(i)
+        i = before[i]
+    return out[::-1]
+
+
+def _labels(words: Sequence[Word], turns: Sequence[Turn] | None) -> list[str]:
+    """The speaker whose turn holds, or is nearest to, the middle of each word."""
+    if not turns:
+        return ["S1"] * len(words)
+    starts = np.array([span.start_s for span, _ in turns])
+    ends = np.array([span.end_s for span, _ in turns])
+    out: list[str] = []
+    for word in words:
+        middle_s = (word.start_s + word.end_s) / 2
+        distance = np.maximum(np.maximum(starts - middle_s, middle_s - ends), 0.0)
+        out.append(turns[int(distance.argmin())][1])
+    return out
+
+
+def _bare(word: Word) -> str:
+    return word.text.strip().lower()
+
+
+def _sentences(words: Sequence[Word], labels: Sequence[str], language: str) -> list[_Group]:
+    """Sentences by their marks, then cut at changes of speaker and at long pauses."""
+    groups: list[_Group] = []
+    current: _Group = []
+    for i, word in enumerate(words):
+        if current and labels[i] != labels[i - 1]:
+            groups.append(current)
+            current = []
         current.append(i)
-        following = words[i + 1].text if i + 1 < len(words) else None
-        if ends_sentence(word.text, following):
+        if ends_sentence(word.text, words[i + 1].text if i + 1 < len(words) else None):
             groups.append(current)
             current = []
     if current:
         groups.append(current)
-    return groups
+    return [part for group in groups for part in _split_pauses(words, group, language)]
 
 
-def _length(words: Sequence[Word], group: Sequence[int]) -> tuple[float, int]:
-    return words[group[-1]].end_s - words[group[0]].start_s, sum(len(words[i].text) for i in group)
+def _split_pauses(words: Sequence[Word], group: _Group, language: str) -> list[_Group]:
+    is_plain = len(group) <= _PLAIN_WORDS and ends_sentence(words[group[-1]].text)
+    cling = clinging(language)
+    out: list[_Group] = [[group[0]]]
+    for i in group[1:]:
+        holds = is_plain or _bare(words[i - 1]) in cling
+        if words[i].start_s - words[i - 1].end_s > (_INNER_PAUSE_S if holds else _PAUSE_S):
+            out.append([])
+        out[-1].append(i)
+    return out
 
 
-def _split_long(words: Sequence[Word], group: list[int]) -> list[list[int]]:
-    """Cut what is too long at its best clause pause: a long gap, after a comma, near the middle."""
-    duration_s, chars = _length(words, group)
-    if len(group) < 6 or (duration_s <= _LONGEST_S and chars <= _LONGEST_CHARS):
-        return [group]
-    done = 0
-    best, best_score = 0, float("-inf")
+def _length(words: Sequence[Word], first: int, last: int) -> tuple[float, int]:
+    return words[last].end_s - words[first].start_s, sum(len(words[i].text) for i in range(first, last + 1))
+
+
+def _is_long(length: tuple[float, int], times: float = 1.0) -> bool:
+    return length[0] > _LONGEST_S * times or length[1] > _LONGEST_CHARS * times
+
+
+def _split_long(words: Sequence[Word], group: _Group, language: str) -> list[_Group]:
+    """Cut what is too long at clause pauses; without one it stays whole, unless it is half as long again."""
+    out: list[_Group] = []
+    todo = [group]
+    while todo:
+        part = todo.pop()
+        length = _length(words, part[0], part[-1])
+        cut = _best_cut(words, part, length, language) if _is_long(length) and len(part) >= 6 else 0
+        if cut:
+            todo += [part[cut:], part[:cut]]
+        else:
+            out.append(part)
+    return out
+
+
+def _best_cut(words: Sequence[Word], group: _Group, length: tuple[float, int], language: str) -> int:
+    """Where to cut in the middle three fifths: at a long gap, after a mark, before a conjunction; 0 for nowhere."""
+    cling, opens = clinging(language), opening(language)
+    anywhere = _is_long(length, 1.5)
+    best, best_score, done = 0, -math.inf, 0
     for k in range(1, len(group)):
-        done += len(words[group[k - 1]].text)
-        if k < 2 or k > len(group) - 2:
+        word, following = words[group[k - 1]], words[group[k]]
+        done += len(word.text)
+        share = done / max(1, length[1])
+        if not 0.2 <= share <= 0.8:
             continue
-        gap_s = words[group[k]].start_s - words[group[k - 1]].end_s
-        mark = words[group[k - 1]].text.strip()[-1:] in set(",;:—–、，")
-        score = 2.0 * min(gap_s, 1.0) + mark - 1.5 * abs(done / max(1, chars) - 0.5)
+        gap_s = following.start_s - word.end_s
+        has_mark = word.text.strip()[-1:] in ",;:—–、，；："
+        opens_clause = _bare(following) in opens
+        if not (anywhere or has_mark or gap_s >= _CLAUSE_GAP_S):
+            continue
+        score = 2.0 * min(gap_s, 1.0) + has_mark + 0.4 * opens_clause - (_bare(word) in cling) - 3.0 * abs(share - 0.5)
         if score > best_score:
             best, best_score = k, score
-    return [*_split_long(words, group[:best]), *_split_long(words, group[best:])]
+    return best
 
 
-def _glue(words: Sequence[Word], labels: Sequence[str], groups: list[list[int]]) -> list[list[int]]:
-    """Tiny utterances join a close neighbour of the same speaker: a lone word has no room to be translated in."""
-    out: list[list[int]] = []
-    for group in groups:
-        if out:
-            before = out[-1]
-            gap_s = words[group[0]].start_s - words[before[-1]].end_s
-            tiny = min(_length(words, before)[0], _length(words, group)[0]) < _SHORTEST_S
-            duration_s, chars = _length(words, [*before, *group])
-            if (
-                tiny
-                and gap_s < _GLUE_GAP_S
-                and labels[group[0]] == labels[before[0]]
-                and duration_s <= _LONGEST_S
-                and chars <= _LONGEST_CHARS
-            ):
-                out[-1] = [*before, *group]
-                continue
-        out.append(group)
+def _glue(words: Sequence[Word], labels: Sequence[str], groups: Sequence[_Group]) -> list[_Group]:
+    """Tiny utterances join the nearer neighbour of the same speaker: a lone word has no room to be translated in."""
+
+    def gap_s(left: int) -> float:
+        """Between a group and the next; infinite where they may not be joined."""
+        if not 0 <= left < len(groups) - 1:
+            return math.inf
+        a, b = groups[left], groups[left + 1]
+        value = words[b[0]].start_s - words[a[-1]].end_s
+        return value if labels[a[0]] == labels[b[0]] and value < _GLUE_GAP_S else math.inf
+
+    joined = [False] * len(groups)  # with the one before
+    for i, group in enumerate(groups):
+        if _length(words, group[0], group[-1])[0] < _SHORTEST_S:
+            before_s, after_s = gap_s(i - 1), gap_s(i)
+            if min(before_s, after_s) < math.inf:
+                joined[i if before_s <= after_s else i + 1] = True
+    out: list[_Group] = []
+    for i, group in enumerate(groups):
+        if joined[i] and not _is_long(_length(words, out[-1][0], group[-1])):
+            out[-1] = [*out[-1], *group]
+        else:
+            out.append(group)
     return out
 
 
@@ -153,7 +252,7 @@ def _identity(start_s: float, text: str, seen: set[str]) -> str:
     seed = f"{round(start_s * 1000)}|{text}"
     number = 0
     while True:
-        value = "u" + hashlib.sha256(f"{seed}|{number}".encode()).hexdigest()[:8]
+        value = "u" + hashlib.sha256(f"{seed}|{number}".encode("utf-8", "replace")).hexdigest()[:8]
         if value not in seen:
             seen.add(value)
             return value

@@ -1,0 +1,266 @@
+"""Planted faults in a finished file made of real speech: each must be found, and nothing in the clean one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from dubline.engines.base import SttEngine
+from dubline.media.loudness import gated_lufs, momentary
+from dubline.media.mux import mux
+from dubline.media.probe import probe
+from dubline.models import (
+    ArtifactRef,
+    DubOptions,
+    Line,
+    Placement,
+    Segment,
+    Span,
+    Spoken,
+    Timeline,
+    Transcript,
+    Utterance,
+)
+from dubline.quality.container import compare_picture
+from dubline.quality.models import Report
+from dubline.quality.sound import line_mask
+from dubline.settings import Settings
+from dubline.stages.mix import MixFacts
+from dubline.stages.report import ReportInputs, build_report
+from dubline.stages.subtitle import build_cues
+
+RATE = 48_000
+LINES = 6
+
+
+@dataclass
+class Dub:
+    """Real speech in the place of a finished dub, with its sentences as the lines."""
+
+    audio: NDArray[np.float32]
+    rows: list[tuple[str, float, float, str]]
+    folder: Path
+
+    def place(self, number: int) -> slice:
+        _, start_s, end_s, _ = self.rows[number]
+        return slice(round(start_s * RATE), round(end_s * RATE))
+
+    def report(
+        self,
+        finished: NDArray[np.float32],
+        *,
+        texts: dict[int, str] | None = None,
+        timeline: Timeline | None = None,
+        stt: SttEngine | None = None,
+        level_lufs: float | None = None,
+    ) -> Report:
+        source, output = self.folder / "source.flac", self.folder / "output.flac"
+        soundfile.write(source, self.audio, RATE)
+        soundfile.write(output, finished, RATE)
+        settings = Settings()
+        media = probe(source, settings)
+        lines = tuple(
+            Line(
+                utterance=Utterance(id=name, start_s=a, end_s=b, slot_end_s=b + 0.2, text=text),
+                text=(texts or {}).get(i, text),
+            )
+            for i, (name, a, b, text) in enumerate(self.rows)
+        )
+        spans = tuple(Span(start_s=a, end_s=b) for _, a, b, _ in self.rows)
+        levels = momentary(source)
+        transcript = Transcript(
+            language="en",
+            segments=tuple(Segment(start_s=a, end_s=b, text=t) for _, a, b, t in self.rows),
+            speech=spans,
+            duration_s=media.duration_s,
+        )
+        timeline = timeline or self.timeline()
+        inputs = ReportInputs(
+            source=source,
+            source_ref=_ref(source),
+            media=media,
+            output=output,
+            output_ref=_ref(output),
+            video_copied=False,
+            transcript=transcript,
+            lines=lines,
+            spoken=tuple(
+                Spoken(utterance_id=name, audio=_ref(source), samples=1, sample_rate_hz=RATE, engine="e", voice="v")
+                for name, *_ in self.rows
+            ),
+            timeline=timeline,
+            cues=build_cues(lines, timeline, transcript, target_language="en", fps=25.0),
+            mix=MixFacts(
+                source_voice_lufs=level_lufs or gated_lufs(levels, line_mask(spans, len(levels))),
+                dub_voice_lufs=None,
+                voice_gain_db=0.0,
+                duck_db=-20.0,
+                limited_share=0.0,
+            ),
+            choices=(),
+            stats=(),
+            options=DubOptions(target_language="en", listen="all" if stt else "off"),
+            source_language="en",
+        )
+        return build_report(inputs, self.folder / "work", settings, stt, None)
+
+    def timeline(self, **moved_s: float) -> Timeline:
+        return Timeline(
+            sample_rate_hz=RATE,
+            total_samples=len(self.audio),
+            placements=tuple(
+                Placement(
+                    utterance_id=name,
+                    start_sample=round((a + moved_s.get(name, 0.0)) * RATE),
+                    length_samples=round((b - a) * RATE),
+                    stretch=1.0,
+                    slot_s=b - a + 0.2,
+                    natural_s=b - a,
+                    onset_error_s=0.0,
+                    drift_s=0.0,
+                )
+                for name, a, b, _ in self.rows
+            ),
+        )
+
+
+def _ref(path: Path) -> ArtifactRef:
+    data = path.read_bytes()
+    return ArtifactRef(
+        uri="artifact:x", sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), media_type="audio/flac"
+    )
+
+
+@pytest.fixture
+def dub(media_dir: Path, tmp_path: Path) -> Dub:
+    told = json.loads((media_dir / "speech/lj_printing_3m30.json").read_text())["segments"][:LINES]
+    audio, rate = soundfile.read(media_dir / "speech/lj_printing_3m30.opus", dtype="float32", always_2d=True)
+    assert rate == RATE
+    end = round((told[-1]["end"] + 1.0) * RATE)
+    part = audio[:end].mean(axis=1) * 0.7
+    (tmp_path / "work").mkdir()
+    rows = [(f"u{i}", s["start"], s["end"], s["text"]) for i, s in enumerate(told)]
+    return Dub(np.stack([part, part], axis=1), rows, tmp_path)
+
+
+def test_a_clean_dub_shows_no_fault(dub: Dub) -> None:
+    report = dub.report(dub.audio)
+    assert report.verdict == "pass", report.reasons
+    assert report.worst_lines == ()
+    assert report.voice.silent_lines == ()
+    assert report.timing.exact_length
+    assert report.timing.overlap_s == 0
+    assert report.timing.onset_shift_s is not None
+    assert abs(report.timing.onset_shift_s) < 0.08
+    assert report.timing.speech_overlap_iou is not None
+    assert report.timing.speech_overlap_iou > 0.8
+    assert report.mix.loudness_error_lu is not None
+    assert abs(report.mix.loudness_error_lu) < 0.3
+    assert report.voice.clipped_share == 0
+    assert report.container.video_stream_hash_equal is None
+    assert report.provenance.output.sha256 == _ref(dub.folder / "output.flac").sha256
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_a_muted_line_is_found_even_over_a_ducked_bed(dub: Dub) -> None:
+    finished = dub.audio.copy()
+    finished[dub.place(3)] *= 10 ** (-20 / 20)
+    report = dub.report(finished)
+    assert report.voice.silent_lines == ("u3",)
+    assert report.verdict == "fail"
+    assert report.worst_lines[0].utterance_id == "u3"
+
+
+def test_a_late_line_shows_in_its_onset(dub: Dub) -> None:
+    finished = dub.audio.copy()
+    late = dub.place(4)
+    cut, shift = late.stop - late.start, round(0.5 * RATE)
+    finished[late] = 0
+    finished[late.start + shift : late.stop + shift] = dub.audio[late][:cut]
+    errors = [line.onset_error_s for line in dub.report(finished).timing.lines]
+    assert errors[4] == pytest.approx(0.5, abs=0.1)
+    assert max(abs(e) for e in errors[:4]) < 0.15
+
+
+@pytest.mark.parametrize("shift_s", [0.5, -0.5])
+def test_a_track_out_of_sync_fails(dub: Dub, shift_s: float) -> None:
+    report = dub.report(np.roll(dub.audio, round(shift_s * RATE), axis=0))
+    assert report.timing.onset_shift_s == pytest.approx(shift_s, abs=0.1)
+    assert report.verdict == "fail"
+
+
+def test_clipping_and_peaks_are_found(dub: Dub) -> None:
+    report = dub.report(np.clip(dub.audio * 20, -1, 1))
+    assert report.voice.clipped_share > 0.001
+    assert report.mix.true_peak_dbtp is not None
+    assert report.mix.true_peak_dbtp > -1
+    assert report.verdict == "fail"
+
+
+def test_a_quieter_voice_is_for_review(dub: Dub) -> None:
+    report = dub.report(dub.audio * 10 ** (-3 / 20))
+    assert report.mix.loudness_error_lu == pytest.approx(-3, abs=0.3)
+    assert report.verdict == "review"
+
+
+def test_a_cut_end_fails(dub: Dub) -> None:
+    report = dub.report(dub.audio[: -RATE // 4])
+    assert report.timing.length_error_s == pytest.approx(-0.25, abs=0.03)
+    assert not report.timing.exact_length
+    assert report.verdict == "fail"
+
+
+def test_lines_over_one_another_fail(dub: Dub) -> None:
+    report = dub.report(dub.audio, timeline=dub.timeline(u2=-0.8))
+    assert report.timing.overlap_s == pytest.approx(0.5, abs=0.01)
+    assert report.verdict == "fail"
+
+
+def test_another_picture_has_another_hash(media_dir: Path, tmp_path: Path) -> None:
+    settings = Settings()
+    source, other = (media_dir / "video/gen" / n for n in ("ls3_bframes_negdts.mp4", "ls3_hevc10.mp4"))
+    media = probe(source, settings)
+    soundfile.write(tmp_path / "dub.wav", np.zeros((round(media.duration_s * RATE), 2)), RATE)
+    done = mux(source, media, tmp_path / "dub.wav", work_dir=tmp_path, target_language="pt-BR")
+    output = probe(done.path, settings)
+    told = {"is_copied": True, "work_dir": tmp_path}
+    assert compare_picture(source, media, done.path, output, **told) == (True, "")
+    assert compare_picture(other, probe(other, settings), done.path, output, **told)[0] is False
+    told["is_copied"] = False
+    assert compare_picture(source, media, done.path, output, **told)[0] is None
+
+
+@pytest.mark.engines
+def test_wrong_words_are_heard(dub: Dub, listener: Callable[[], SttEngine]) -> None:
+    stt = listener()
+    wrong = "Seven yellow tractors were sold by my neighbour in the valley last winter."
+    right, planted = dub.report(dub.audio, stt=stt), dub.report(dub.audio, stt=stt, texts={2: wrong})
+    assert right.voice.wer is not None
+    assert right.voice.wer < 0.12
+    assert {n.utterance_id: n.wer for n in planted.timing.lines}["u2"] > 0.8
+    assert planted.worst_lines[0].utterance_id == "u2"
+
+
+@pytest.fixture
+def listener() -> Callable[[], SttEngine]:
+    from dubline.engines.pool import acquire
+    from dubline.engines.registry import choose_stt
+    from dubline.errors import EngineError
+
+    def load() -> SttEngine:
+        settings = Settings()
+        try:
+            choice = choose_stt(settings, engine="faster-whisper", model="base", language="en")
+        except EngineError as error:
+            pytest.skip(error.message)
+        return acquire(choice, settings).__enter__()
+
+    return load
