@@ -61,13 +61,13 @@ def mix(
     lines = _stretched(timeline, spoken, rate_hz, work)
     voice = work / "voice.wav"
     _lay(timeline, lines, voice)
-    bed_lufs = momentary(bed)
+    bed_lufs = momentary(bed, work_dir=work)
     source_lufs = gated_lufs(bed_lufs, _mask(speech, len(bed_lufs))) if speech else None
     intervals = [
         Span(start_s=p.start_sample / rate_hz, end_s=(p.start_sample + p.length_samples) / rate_hz)
         for p in timeline.placements
     ]
-    voice_lufs = gated_lufs(momentary(voice)) if lines else None
+    voice_lufs = gated_lufs(momentary(voice, work_dir=work)) if lines else None
     gain_db = 0.0
     if source_lufs is not None and voice_lufs is not None:
         gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
