@@ -70,10 +70,19 @@ def _bench(arguments: argparse.Namespace, lecture: Path, talk: Path, work: Path)
         rows.append(("wall / plain script's", f"{ratio:.3f}", "<= 0.95", ratio <= 0.95))
         rows.append(("plain script, as shipped", f"{statistics.median(plain):.1f} s", "", None))
     rows.append(("wall, Prefect's start included", f"{wall:.1f} s", "", None))
-    rows.append(("outside engines and ffmpeg", f"{overhead:.1f} s", f"<= {0.05 * wall + 3:.1f} s", overhead <= 0.05 * wall + 3))
+    rows.append(
+        ("outside engines and ffmpeg", f"{overhead:.1f} s", f"<= {0.05 * wall + 3:.1f} s", overhead <= 0.05 * wall + 3)
+    )
     peak = max(peaks)
     rows.append(("peak memory of all processes", f"{peak / 1e9:.2f} GB", "<= 2.0 GB", peak <= 2.0e9))
-    rows.append(("same clip again, submit to done", f"{statistics.median(again):.1f} s", "<= 6 s", statistics.median(again) <= 6))
+    rows.append(
+        (
+            "same clip again, submit to done",
+            f"{statistics.median(again):.1f} s",
+            "<= 6 s",
+            statistics.median(again) <= 6,
+        )
+    )
     spanish = _dub(lecture, work / "home0", work / "es", "--to", "es", "--mt", "simulated", "--listen", "off")
     heard_s = spanish.json()["run"]["busy_s"].get("stt:faster-whisper", 0.0)
     rows.append(("a second language, seconds of STT", f"{heard_s:.1f} s", "0 s", heard_s == 0))
@@ -134,8 +143,18 @@ def _quality(out: Path, video: Path) -> list[tuple[str, str, str, bool | None]]:
     return [
         ("seconds of overlapping lines", f"{timing['overlap_s']:.3f}", "0", timing["overlap_s"] == 0),
         ("length against the source", f"{1000 * timing['length_error_s']:.1f} ms", "one frame", timing["exact_length"]),
-        ("video stream copied bit for bit", str(report["container"]["video_stream_hash_equal"]), "True", report["container"]["video_stream_hash_equal"] is True),
-        ("loudness against the source's voice", f"{mix['loudness_error_lu']:+.2f} LU", "within 1", abs(mix["loudness_error_lu"]) <= 1),
+        (
+            "video stream copied bit for bit",
+            str(report["container"]["video_stream_hash_equal"]),
+            "True",
+            report["container"]["video_stream_hash_equal"] is True,
+        ),
+        (
+            "loudness against the source's voice",
+            f"{mix['loudness_error_lu']:+.2f} LU",
+            "within 1",
+            abs(mix["loudness_error_lu"]) <= 1,
+        ),
         ("WER of base Whisper on the dub", f"{100 * wer:.1f} %", "<= 10 %", wer <= 0.10),
         ("back-translation chrF", f"{chrf:.1f}", ">= 75", chrf >= 75),
         ("subtitle rule breaks", str(count), "0", count == 0),

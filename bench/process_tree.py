@@ -63,6 +63,4 @@ def measure(
         stdout, _ = child.communicate()
         ended.set()
         watcher.join()
-    return Measured(
-        wall_s=time.monotonic() - began_s, peak_bytes=peak, stdout=stdout, returncode=child.returncode or 0
-    )
+    return Measured(wall_s=time.monotonic() - began_s, peak_bytes=peak, stdout=stdout, returncode=child.returncode or 0)

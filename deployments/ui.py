@@ -15,7 +15,9 @@ def main() -> int:
     settings = get_settings()
     with use_server(settings) as server:
         url = server.wait().removesuffix("/api")
-        print(f"Prefect: {url}\nPassword (asked once by the page): {auth_string(settings)}\nCtrl-C ends it.", flush=True)
+        print(
+            f"Prefect: {url}\nPassword (asked once by the page): {auth_string(settings)}\nCtrl-C ends it.", flush=True
+        )
         try:
             while True:
                 time.sleep(3600)

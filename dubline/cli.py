@@ -92,9 +92,12 @@ def dub(
     stt_model: Annotated[str, typer.Option(help="Recognition model: base, tiny.en, a folder or a hub name.")] = "base",
     mt: Annotated[str, typer.Option("--mt", help="Translation engine.")] = "auto",
     tts: Annotated[str, typer.Option("--tts", help="Speech engine.")] = "auto",
-    glossary: Annotated[list[str] | None, typer.Option(help='A term and its translation, "term=termo"; repeat.')] = None,
+    glossary: Annotated[
+        list[str] | None, typer.Option(help='A term and its translation, "term=termo"; repeat.')
+    ] = None,
     edit: Annotated[
-        list[str] | None, typer.Option(help="Replace a line's translation, LINE_ID=TEXT (ids are in the report); repeat.")
+        list[str] | None,
+        typer.Option(help="Replace a line's translation, LINE_ID=TEXT (ids are in the report); repeat."),
     ] = None,
     listen: Annotated[str, typer.Option(help="Check of the finished dub by ear: sample, all or off.")] = "sample",
     refresh: Annotated[bool, typer.Option("--refresh", help="Make everything anew, cached or not.")] = False,

@@ -97,7 +97,11 @@ def _leave(child: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
         child.wait(_LEAVE_S)
     except subprocess.TimeoutExpired:
         child.kill()
-    error = {"code": "cancelled", "message": "The dub was cancelled.", "hint": "Run it again to take up where it stopped."}
+    error = {
+        "code": "cancelled",
+        "message": "The dub was cancelled.",
+        "hint": "Run it again to take up where it stopped.",
+    }
     return 130, {"error": error}
 
 

@@ -20,14 +20,10 @@ _CPS_MARGIN = 0.985  # rounding to milliseconds must not break the rule
 
 _CLAUSE = re.compile(r"[,;:—–…)»”]$|[.!?]$")
 _OPENERS = frozenset(
-    """and but or nor so because that which who when while where if though although as than
-    e mas ou nem que porque quando onde se como pois enquanto embora
-    y pero o ni que porque cuando donde si como pues aunque mientras""".split()
+    ["and", "but", "or", "nor", "so", "because", "that", "which", "who", "when", "while", "where", "if", "though", "although", "as", "than", "e", "mas", "ou", "nem", "que", "porque", "quando", "onde", "se", "como", "pois", "enquanto", "embora", "y", "pero", "o", "ni", "que", "porque", "cuando", "donde", "si", "como", "pues", "aunque", "mientras"]
 )
 _CLINGING = frozenset(
-    """a an the of to in on at by for with from my your his her its our their this that mr mrs dr
-    o a os as um uma uns umas de do da dos das em no na nos nas por para com sem ao à meu minha seu sua este esta
-    el la los las un una unos unas del al en con sin por para su mi tu""".split()
+    ["a", "an", "the", "of", "to", "in", "on", "at", "by", "for", "with", "from", "my", "your", "his", "her", "its", "our", "their", "this", "that", "mr", "mrs", "dr", "o", "a", "os", "as", "um", "uma", "uns", "umas", "de", "do", "da", "dos", "das", "em", "no", "na", "nos", "nas", "por", "para", "com", "sem", "ao", "à", "meu", "minha", "seu", "sua", "este", "esta", "el", "la", "los", "las", "un", "una", "unos", "unas", "del", "al", "en", "con", "sin", "por", "para", "su", "mi", "tu"]
 )
 
 
@@ -55,7 +51,9 @@ class _Limits(Frozen):
 
 def limits(language: str) -> _Limits:
     """Line width in characters and reading speed in characters a second."""
-    return _Limits(width=16, speed=9.0) if language.split("-")[0] in {"ja", "zh", "ko"} else _Limits(width=42, speed=17.0)
+    return (
+        _Limits(width=16, speed=9.0) if language.split("-")[0] in {"ja", "zh", "ko"} else _Limits(width=42, speed=17.0)
+    )
 
 
 def clean(text: str) -> str:

@@ -92,9 +92,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     chunks = await run_all(
         recognise_chunk,
         [
-            RecogniseRequest(
-                stt=sound.stt, chunk=c, language=wanted, choice=stt, share=c.speech_s / spoken_s, **common
-            )
+            RecogniseRequest(stt=sound.stt, chunk=c, language=wanted, choice=stt, share=c.speech_s / spoken_s, **common)
             for c in plan.chunks
         ],
         **fresh,

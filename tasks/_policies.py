@@ -81,7 +81,9 @@ def is_retryable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> boo
     return isinstance(error, DublineError) and error.retryable and not STOP.is_set()
 
 
-def stage_task(stage: Stage, version: int, *, name: str, retries: int = 3) -> Callable[[Callable[..., R]], Task[..., R]]:
+def stage_task(
+    stage: Stage, version: int, *, name: str, retries: int = 3
+) -> Callable[[Callable[..., R]], Task[..., R]]:
     """Decorator: a stage's Prefect task, `(request, …) -> StageResult`, cached by the request's content."""
 
     def key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:

@@ -111,9 +111,7 @@ def _listener(held: ExitStack, request: ReportRequest) -> tuple[SttEngine | None
         )
     except (InputError, EngineError):
         try:
-            choice = choose_stt(
-                get_settings(), engine="auto", model="base", language=request.options.target_language
-            )
+            choice = choose_stt(get_settings(), engine="auto", model="base", language=request.options.target_language)
         except (InputError, EngineError) as error:
             return None, error.message
     return held.enter_context(engine(choice)), ""

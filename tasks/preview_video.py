@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dubline.contract import Artifact
 from dubline.media.preview import preview
-from dubline.models import ArtifactRef, MediaInfo
-from dubline.settings import get_settings
 from dubline.media.probe import probe
+from dubline.models import ArtifactRef
+from dubline.settings import get_settings
 from tasks._policies import StageRequest, StageResult, stage_task, store, workspace
 from tasks._progress import TRACKER
 

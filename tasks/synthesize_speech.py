@@ -61,6 +61,4 @@ def synthesize_speech(request: SynthesizeRequest) -> SynthesizeResult:
             fallback=fallback if request.fallback else None,
             on_line=on_line,
         )
-    return SynthesizeResult(
-        spoken=spoken, stats=StageStats(stage="synthesize", made=made, reused=len(spoken) - made)
-    )
+    return SynthesizeResult(spoken=spoken, stats=StageStats(stage="synthesize", made=made, reused=len(spoken) - made))

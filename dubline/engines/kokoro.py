@@ -36,19 +36,12 @@ _JOIN_PAUSE_S = 0.18
 _LANGUAGES = {"a": "en-US", "b": "en-GB", "e": "es", "f": "fr", "h": "hi", "i": "it", "p": "pt-BR"}
 _ESPEAK = {"en-US": "en-us", "en-GB": "en-gb", "es": "es", "fr": "fr-fr", "hi": "hi", "it": "it", "pt-BR": "pt-br"}
 _FIRST = {"en-US": "af_heart", "en-GB": "bf_emma", "es": "ef_dora", "pt-BR": "pf_dora", "fr": "ff_siwis"}
-_VOICES = """
-af_alloy af_aoede af_bella af_heart af_jessica af_kore af_nicole af_nova af_river af_sarah af_sky am_adam am_echo am_eric
-am_fenrir am_liam am_michael am_onyx am_puck am_santa bf_alice bf_emma bf_isabella bf_lily bm_daniel bm_fable bm_george
-bm_lewis ef_dora em_alex em_santa ff_siwis hf_alpha hf_beta hm_omega hm_psi if_sara im_nicola pf_dora pm_alex pm_santa
-""".split()
+_VOICES = ["af_alloy", "af_aoede", "af_bella", "af_heart", "af_jessica", "af_kore", "af_nicole", "af_nova", "af_river", "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam", "am_michael", "am_onyx", "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_isabella", "bf_lily", "bm_daniel", "bm_fable", "bm_george", "bm_lewis", "ef_dora", "em_alex", "em_santa", "ff_siwis", "hf_alpha", "hf_beta", "hm_omega", "hm_psi", "if_sara", "im_nicola", "pf_dora", "pm_alex", "pm_santa"]
 
 
 def voices() -> tuple[Voice, ...]:
     """All voices, each language's default first."""
-    rows = [
-        Voice(id=v, language=_LANGUAGES[v[0]], gender="female" if v[1] == "f" else "male")
-        for v in _VOICES
-    ]
+    rows = [Voice(id=v, language=_LANGUAGES[v[0]], gender="female" if v[1] == "f" else "male") for v in _VOICES]
     return tuple(sorted(rows, key=lambda v: (v.language, v.id != _FIRST.get(v.language, v.id))))
 
 
@@ -76,9 +69,7 @@ class _Plugin:
         rows = voices()
         return Capabilities(tier="best", languages=frozenset(v.language for v in rows), voices=rows, models=("v1.0",))
 
-    def fingerprint(
-        self, settings: Settings, model: str | None = None, pair: tuple[str, str] | None = None
-    ) -> str:
+    def fingerprint(self, settings: Settings, model: str | None = None, pair: tuple[str, str] | None = None) -> str:
         return f"{weights.KOKORO.sha256[:16]}-{chosen_form(settings)}"
 
     def traits(self, language: str) -> TtsTraits:
@@ -90,7 +81,9 @@ class _Plugin:
         if gap is not None:
             raise EngineUnavailable(gap.reason, code="engine_unavailable", hint=gap.command)
         with ledger.busy("load:kokoro"):
-            return Kokoro(form_path(settings, chosen_form(settings)), weights.voices_file(settings), settings.cpu_threads)
+            return Kokoro(
+                form_path(settings, chosen_form(settings)), weights.voices_file(settings), settings.cpu_threads
+            )
 
 
 PLUGIN = _Plugin()
@@ -141,7 +134,9 @@ class Kokoro:
                     phonemes, voice=voice, lang=espeak, speed=rate, is_phonemes=True, trim=True
                 )
         except (ValueError, IndexError) as error:
-            raise EngineError("Kokoro could not speak a text.", code="engine_output_invalid", retryable=False) from error
+            raise EngineError(
+                "Kokoro could not speak a text.", code="engine_output_invalid", retryable=False
+            ) from error
         return np.asarray(samples, dtype=np.float32)
 
     def close(self) -> None:

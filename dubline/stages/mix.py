@@ -73,8 +73,10 @@ def mix(
         gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
     keep = background == "keep" or not timeline.placements
     duck_db = 0.0 if keep else _DUCK_DB
-    gain = np.zeros(1) if background == "mute" and timeline.placements else _envelope(
-        [*speech, *intervals], timeline.total_samples / rate_hz, duck_db
+    gain = (
+        np.zeros(1)
+        if background == "mute" and timeline.placements
+        else _envelope([*speech, *intervals], timeline.total_samples / rate_hz, duck_db)
     )
     limited = _sum(bed, voice, output, timeline, gain, 10 ** (gain_db / 20), on_progress)
     return MixFacts(
@@ -105,9 +107,7 @@ def _lay(timeline: Timeline, lines: dict[str, Path], voice: Path) -> None:
     rate_hz = timeline.sample_rate_hz
     fade = int(_FADE_S * rate_hz)
     at = 0
-    with soundfile.SoundFile(
-        str(voice), "w", samplerate=rate_hz, channels=1, subtype="FLOAT", format="RF64"
-    ) as file:
+    with soundfile.SoundFile(str(voice), "w", samplerate=rate_hz, channels=1, subtype="FLOAT", format="RF64") as file:
         for place in sorted(timeline.placements, key=lambda p: p.start_sample):
             if place.utterance_id not in lines:
                 continue
@@ -181,9 +181,7 @@ def _sum(
     with (
         soundfile.SoundFile(str(bed)) as bed_file,
         soundfile.SoundFile(str(voice)) as voice_file,
-        soundfile.SoundFile(
-            str(output), "w", samplerate=rate_hz, channels=2, subtype="PCM_16", format="RF64"
-        ) as out,
+        soundfile.SoundFile(str(output), "w", samplerate=rate_hz, channels=2, subtype="PCM_16", format="RF64") as out,
     ):
         while at < total:
             STOP.check()

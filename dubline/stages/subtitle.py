@@ -38,15 +38,9 @@ def build_cues(
     ]
     frame_rate = fps or 25.0
     return CueSets(
-        target=tuple(
-            make_cues(target, media_duration_s=duration_s, fps=frame_rate, language=target_language)
-        ),
-        source=tuple(
-            make_cues(source, media_duration_s=duration_s, fps=frame_rate, language=transcript.language)
-        ),
+        target=tuple(make_cues(target, media_duration_s=duration_s, fps=frame_rate, language=target_language)),
+        source=tuple(make_cues(source, media_duration_s=duration_s, fps=frame_rate, language=transcript.language)),
         bilingual=tuple(
-            make_cues(
-                target, media_duration_s=duration_s, fps=frame_rate, language=target_language, second=second
-            )
+            make_cues(target, media_duration_s=duration_s, fps=frame_rate, language=target_language, second=second)
         ),
     )

@@ -108,7 +108,7 @@ def _speak(
     try:
         samples, rate_hz = _attempt(line.text, engine, choice.voice, language)
     except EngineError as error:
-        if fallback is None or error.retryable and not isinstance(error, EngineOutputInvalid):
+        if fallback is None or (error.retryable and not isinstance(error, EngineOutputInvalid)):
             raise
         with fallback() as (second, used):
             samples, rate_hz = _attempt(line.text, second, used.voice, language)

@@ -122,13 +122,9 @@ def recognise(
     speech, pieces = collect(audio, local)
     result: SttResult = engine.transcribe(speech, language=language)
     segments = tuple(
-        moved
-        for segment in result.segments
-        if (moved := _restore(segment, pieces, local, offset_s)) is not None
+        moved for segment in result.segments if (moved := _restore(segment, pieces, local, offset_s)) is not None
     )
-    return ChunkResult(
-        language=result.language, language_probability=result.language_probability, segments=segments
-    )
+    return ChunkResult(language=result.language, language_probability=result.language_probability, segments=segments)
 
 
 def _restore(segment: Segment, pieces: Sequence[_Piece], spans: Sequence[Span], offset_s: float) -> Segment | None:
@@ -151,9 +147,7 @@ def _restore(segment: Segment, pieces: Sequence[_Piece], spans: Sequence[Span], 
         )
     if not words:
         return None
-    return segment.model_copy(
-        update={"start_s": words[0].start_s, "end_s": words[-1].end_s, "words": tuple(words)}
-    )
+    return segment.model_copy(update={"start_s": words[0].start_s, "end_s": words[-1].end_s, "words": tuple(words)})
 
 
 def _snap(start_s: float, end_s: float, spans: Sequence[Span]) -> tuple[float, float]:
@@ -213,9 +207,7 @@ def doubt(segment: Segment, speech: Sequence[Span]):
     text = segment.text.strip()
     if not any(c.isalnum() for c in text):
         return "low_probability"
-    heard_s = sum(
-        max(0.0, min(segment.end_s, s.end_s) - max(segment.start_s, s.start_s)) for s in speech
-    )
+    heard_s = sum(max(0.0, min(segment.end_s, s.end_s) - max(segment.start_s, s.start_s)) for s in speech)
     if heard_s < 0.1 * max(0.1, segment.end_s - segment.start_s):
         return "outside_speech"
     if segment.no_speech_probability > 0.6 and segment.avg_log_probability < -1.0:

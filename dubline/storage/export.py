@@ -25,9 +25,7 @@ _EXPORTED = {
 }
 
 
-def export(
-    result: JobResult, run: dict[str, Any], store: ArtifactStore, folder: Path, source: Path
-) -> dict[str, str]:
+def export(result: JobResult, run: dict[str, Any], store: ArtifactStore, folder: Path, source: Path) -> dict[str, str]:
     """Write every artifact as `<stem>.<suffix>`; the report also gets what this very run cost. Returns name -> path.
 
     Raises:

@@ -108,7 +108,16 @@ def test_again_is_all_cached_and_makes_the_same(home: Path, clip: Path, first: d
 def test_one_edited_line_speaks_one_line(home: Path, clip: Path, first: dict[str, Any], tmp_path: Path) -> None:
     lines = _report(first)["timing"]["lines"]
     answer = _dub(
-        home, str(clip), "--to", "pt-BR", "--from", "en", "--out", str(tmp_path), "--edit", f"{lines[0]['utterance_id']}=Olá a todos."
+        home,
+        str(clip),
+        "--to",
+        "pt-BR",
+        "--from",
+        "en",
+        "--out",
+        str(tmp_path),
+        "--edit",
+        f"{lines[0]['utterance_id']}=Olá a todos.",
     )
     stats = [s for s in _report(answer)["provenance"]["stages"] if s["stage"] == "synthesize"]
     assert sum(s["made"] for s in stats) == 1
@@ -127,7 +136,7 @@ def test_a_second_language_starts_at_translation(home: Path, clip: Path, first: 
 
 
 def test_killed_while_speaking_it_takes_up_where_it_stopped(home: Path, media_dir: Path, tmp_path: Path) -> None:
-    """kill -9 of the flow's process in the middle of synthesis: finished lines are not spoken again."""
+    """Kill -9 of the flow's process in the middle of synthesis: finished lines are not spoken again."""
     home_of_its_own = tmp_path / "home"
     home_of_its_own.mkdir()
     (home_of_its_own / "models").symlink_to((home / "models").resolve())

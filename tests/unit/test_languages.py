@@ -10,7 +10,15 @@ from dubline.languages import canonical, from_tag, iso639_3, same_language
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("pt", "pt-BR"), ("por", "pt-BR"), ("pt_BR", "pt-BR"), ("pt-PT", "pt-PT"), ("spa", "es"), ("EN", "en"), ("en-us", "en-US")],
+    [
+        ("pt", "pt-BR"),
+        ("por", "pt-BR"),
+        ("pt_BR", "pt-BR"),
+        ("pt-PT", "pt-PT"),
+        ("spa", "es"),
+        ("EN", "en"),
+        ("en-us", "en-US"),
+    ],
 )
 def test_canonical(given: str, expected: str) -> None:
     assert canonical(given) == expected

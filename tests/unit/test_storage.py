@@ -49,7 +49,9 @@ def test_disk_full_leaves_nothing(store: LocalStore, tmp_path: Path, monkeypatch
     assert [p for p in (tmp_path / "store").rglob("*") if p.is_file()] == []
 
 
-@pytest.mark.parametrize("uri", ["artifact:blobs/aa/../../etc/passwd", "file:///etc/passwd", "artifact:blobs/aa/" + "b" * 64])
+@pytest.mark.parametrize(
+    "uri", ["artifact:blobs/aa/../../etc/passwd", "file:///etc/passwd", "artifact:blobs/aa/" + "b" * 64]
+)
 def test_foreign_references_are_refused(store: LocalStore, uri: str) -> None:
     with pytest.raises(ArtifactMissing):
         store.fetch(ArtifactRef(uri=uri, sha256="c" * 64, size_bytes=1, media_type="x/y"))

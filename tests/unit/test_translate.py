@@ -20,7 +20,8 @@ class _Upper:
 
 def _utterances(*texts: str) -> list[Utterance]:
     return [
-        Utterance(id=f"u{i}", start_s=i * 5, end_s=i * 5 + 4, slot_end_s=i * 5 + 4.9, text=t) for i, t in enumerate(texts)
+        Utterance(id=f"u{i}", start_s=i * 5, end_s=i * 5 + 4, slot_end_s=i * 5 + 4.9, text=t)
+        for i, t in enumerate(texts)
     ]
 
 
@@ -34,7 +35,11 @@ def test_line_count_never_shifts() -> None:
 
 def test_glossary_replaces_the_engines_own_rendering() -> None:
     lines = translate(
-        _utterances("The press is old."), _Upper(), source="en", target="pt-BR", glossary={"press": "prelo", "ink": "tinta"}
+        _utterances("The press is old."),
+        _Upper(),
+        source="en",
+        target="pt-BR",
+        glossary={"press": "prelo", "ink": "tinta"},
     )
     assert lines[0].text == "THE prelo IS OLD."
     assert "glossary_missed" not in lines[0].flags
