@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.types.entrypoint import EntrypointType
 from pydantic import BaseModel, ConfigDict
 
 POOL = "dubline"

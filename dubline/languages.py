@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import langcodes
+from langcodes.tag_parser import LanguageTagError
 
 from dubline.errors import InputError
 
@@ -22,7 +23,7 @@ def canonical(tag: str) -> str:
     try:
         language = langcodes.Language.get(tag.strip().replace("_", "-"), normalize=True)
         valid = bool(tag.strip()) and language.is_valid() and bool(language.language)
-    except langcodes.LanguageTagError:
+    except LanguageTagError:
         valid = False
         language = None
     if not valid or language is None or language.language == "und":

@@ -41,13 +41,16 @@ from tasks.transcribe_speech import (
 from tasks.translate_text import EditRequest, Lines, TranslateRequest, apply_line_edits, translate_text
 
 
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=get_settings().cpu_threads)
+
+
 @flow(
     name="translate_video",
     retries=0,
     persist_result=True,
     result_storage=SLUG,
     result_serializer="json",
-    task_runner=ThreadPoolTaskRunner(max_workers=get_settings().cpu_threads),  # pyright: ignore[reportArgumentType]
+    task_runner=_RUNNER,
 )
 async def translate_video(params: TranslateVideoParams) -> JobResult:
     """Dub one video.

@@ -105,8 +105,7 @@ def stage_task(
             )
             return result.model_copy(update={"stats": stats})
 
-        return task(
-            run,
+        decorate: Any = task(
             name=name,
             cache_policy=CacheKeyFnPolicy(cache_key_fn=key),
             persist_result=True,
@@ -117,5 +116,6 @@ def stage_task(
             retry_jitter_factor=0.5,
             retry_condition_fn=is_retryable,
         )
+        return decorate(run)
 
     return wrap

@@ -35,7 +35,7 @@ OUTCOMES = Outcomes()
 async def run(task: Task[..., R], request: StageRequest, *, refresh: bool = False) -> R:
     """Run one task in place and give its result; its error when it failed."""
     STOP.check()
-    state: State[R] = task.with_options(refresh_cache=refresh)(request, return_state=True)
+    state: State[Any] = task.with_options(refresh_cache=refresh)(request, return_state=True)  # pyright: ignore[reportAssignmentType]
     OUTCOMES.count(state)
     return await state.aresult()
 

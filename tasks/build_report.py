@@ -103,7 +103,7 @@ def build_report(request: ReportRequest) -> ReportResult:
 
 
 def _listener(held: ExitStack, request: ReportRequest) -> tuple[SttEngine | None, str]:
-    """The recogniser that listens: the one that heard the source when it knows the target language, else the default."""
+    """The recogniser that listens: the one that heard the source if it knows the target language, else the default."""
     used = next(c for c in request.choices if c.kind == "stt")
     try:
         choice = choose_stt(

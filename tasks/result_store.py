@@ -83,11 +83,11 @@ class VerifyingResultStore(WritableFileSystem):
 def save_block(settings: Settings) -> None:
     """Make the block known to the Prefect server of this process, once."""
     try:
-        block = VerifyingResultStore.load(SLUG.rpartition("/")[2], _sync=True)
+        block = VerifyingResultStore.load(SLUG.rpartition("/")[2])
     except ValueError:
         block = None
     if not isinstance(block, VerifyingResultStore) or block.folder != str(settings.results_dir):
-        VerifyingResultStore(folder=str(settings.results_dir)).save("dubline", overwrite=True, _sync=True)
+        VerifyingResultStore(folder=str(settings.results_dir)).save("dubline", overwrite=True)
 
 
 def check_record(content: bytes) -> None:

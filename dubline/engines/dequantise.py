@@ -1,8 +1,8 @@
 """The int8 Kokoro graph turned back into floats: faster on CPUs without fast int8 convolutions, equally intelligible.
 
-Dynamic quantisation (onnxruntime) writes a Conv or MatMul as `DynamicQuantizeLinear -> ConvInteger|MatMulInteger -> Cast
--> Mul(x_scale * w_scale)`, with a bias that was divided by that scale and added in integers. Each such chain becomes one
-float node on the unquantised input, its weights `(w_q - zero_point) * w_scale`.
+Dynamic quantisation (onnxruntime) writes a Conv or MatMul as `DynamicQuantizeLinear -> ConvInteger|MatMulInteger ->
+Cast -> Mul(x_scale * w_scale)`, with a bias that was divided by that scale and added in integers. Each such chain
+becomes one float node on the unquantised input, its weights `(w_q - zero_point) * w_scale`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import threading
 from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dubline import ledger
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
@@ -17,9 +17,6 @@ from dubline.engines.spoken_text import spoken
 from dubline.errors import EngineError, EngineUnavailable
 from dubline.languages import base
 from dubline.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 # Constants of espeak-ng's speak_lib.h.
 _RETRIEVAL, _POS_CHARACTER, _UTF8, _RATE = 1, 1, 1, 1
@@ -121,7 +118,7 @@ class Espeak:
             self._library.espeak_Synth(data, len(data), 0, _POS_CHARACTER, 0, _UTF8, None, None)
             self._library.espeak_Synchronize()
             raw = b"".join(self._chunks)
-        return TtsResult(np.frombuffer(raw, "<i2").astype(np.float32) / 32768, self.sample_rate_hz)
+        return TtsResult(np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768), self.sample_rate_hz)
 
     def close(self) -> None:
         self._library.espeak_Terminate()

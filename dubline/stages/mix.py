@@ -53,7 +53,12 @@ def mix(
 
     Args:
         bed: The source's sound, stereo, on the media's timeline.
+        timeline: Where each line lies, in samples at the bed's rate.
         spoken: Audio file by utterance id.
+        background: Duck the bed under speech, keep it as it is, or leave it out.
+        output: The file to write.
+        work: Folder for what is needed on the way.
+        on_progress: Told the share that is done.
         speech: Where somebody speaks in the source; the bed is ducked there too, or the original voice would
             surface between two lines.
     """
@@ -161,7 +166,7 @@ def _envelope(spans: Sequence[Span], duration_s: float, duck_db: float) -> NDArr
     width = int(_RAMP_S * _ENVELOPE_HZ)
     window = np.hanning(width + 2)[1:-1]
     smooth = np.convolve(np.pad(ducked, width, mode="edge"), window / window.sum(), mode="same")[width:-width]
-    return 10 ** (duck_db * smooth / 20)
+    return np.power(10.0, duck_db * smooth / 20)
 
 
 def _sum(

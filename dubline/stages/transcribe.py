@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -51,7 +52,7 @@ def find_speech(stt_audio: Path, *, chunk_s: float = 300.0) -> SpeechPlan:
     """Voice activity over the whole audio, and chunks of about `chunk_s` cut at its longest silences."""
     with soundfile.SoundFile(str(stt_audio)) as file:
         duration_s = file.frames / RATE_HZ
-        audio = file.read(dtype="float32")
+        audio: NDArray[np.float32] = np.asarray(file.read(dtype="float32"), np.float32)
     speech = tuple(speech_spans(audio))
     return SpeechPlan(duration_s=duration_s, speech=speech, chunks=plan_chunks(speech, chunk_s=chunk_s))
 
@@ -116,7 +117,7 @@ def recognise(
     last = int((chunk.spans[-1].end_s + 1.0) * RATE_HZ)
     with soundfile.SoundFile(str(stt_audio)) as file:
         file.seek(min(first, file.frames))
-        audio = file.read(last - first, dtype="float32")
+        audio: NDArray[np.float32] = np.asarray(file.read(last - first, dtype="float32"), np.float32)
     offset_s = first / RATE_HZ
     local = [Span(start_s=s.start_s - offset_s, end_s=s.end_s - offset_s) for s in chunk.spans]
     speech, pieces = collect(audio, local)
@@ -224,7 +225,7 @@ def _repeated(segments: Sequence[Segment]) -> set[float]:
     """Starts of segments that say the same words a third time or more in a row."""
     out: set[float] = set()
     run = 0
-    for before, now in zip(segments, segments[1:], strict=False):
+    for before, now in pairwise(segments):
         run = run + 1 if before.text.strip().lower() == now.text.strip().lower() else 0
         if run >= 2:
             out.add(now.start_s)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,13 @@ CLIP = "video/real_barcelona_10s.mp4"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder of our own that shares the prepared weights."""
     folder = tmp_path_factory.mktemp("home")
     weights = get_settings().weights_dir
     if weights.is_dir():
         (folder / "models").symlink_to(weights)
-    yield folder
+    return folder
 
 
 def _start(home: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -72,7 +72,7 @@ def test_doubt_has_a_reason() -> None:
 
 def test_a_phrase_said_over_and_over_is_kept_twice_at_most() -> None:
     plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
-    rows = tuple(_segment(i * 3, "Okay then.") for i in range(6)) + (_segment(30, "A new thought."),)
+    rows = (*(_segment(i * 3, "Okay then.") for i in range(6)), _segment(30, "A new thought."))
     transcript = join(plan, [ChunkResult(language="en", language_probability=1.0, segments=rows)])
     assert [s.text for s in transcript.segments] == ["Okay then.", "Okay then.", "A new thought."]
     assert {d.reason for d in transcript.dropped} == {"repetition"}
