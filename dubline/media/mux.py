@@ -14,6 +14,7 @@ from dubline.languages import iso639_3
 from dubline.media import argv
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
+from dubline.media.timeline import anchors
 from dubline.models import MediaInfo, StreamInfo
 
 # What players expect in MP4 and ffmpeg writes there; anything else goes into Matroska, which holds all.
@@ -117,14 +118,16 @@ class _Plan:
         self, container: Container, work_dir: Path, stop: StopToken, on_progress: Callable[[float], None] | None
     ) -> Muxed:
         with Scratch(work_dir) as scratch:
-            streams, options = self._tracks(scratch, container)
+            picture = argv.source(scratch.link(self.source))
+            streams, options = self._tracks(scratch, picture, container)
+            used = {s.index for s in (self.info.video, self.original) if s is not None}
             name = f"out0.{container}"
             if container == "mkv":
                 out = argv.sink(streams, name, "matroska", **options)
             else:
                 out = argv.sink(streams, name, "mp4", movflags="+faststart", **options)
             run_ffmpeg(
-                argv.arguments(out),
+                argv.arguments(out, *(anchors(self.info, picture, used) if used else [])),
                 deadline_s=self._deadline_s(),
                 cwd=scratch.path,
                 stop=stop,
@@ -135,7 +138,7 @@ class _Plan:
         copied = self.info.video is not None and self.burn is None
         return Muxed(path=path, suffix=container, media_type=kinds[container], video_copied=copied)
 
-    def _tracks(self, scratch: Scratch, container: Container) -> tuple[list[Any], dict[str, Any]]:
+    def _tracks(self, scratch: Scratch, picture: Any, container: Container) -> tuple[list[Any], dict[str, Any]]:
         video = self.info.video
         streams: list[Any] = []
         options: dict[str, Any] = {
@@ -144,7 +147,6 @@ class _Plan:
             "aac_coder:a:0": "fast",
             "disposition:a:0": "default",
         }
-        picture = argv.source(scratch.link(self.source))
         dub = argv.source(scratch.link(self.audio), is_timed=False)
         if video is not None and self.burn is not None:
             (scratch.path / "burn.srt").write_bytes(self.burn.read_bytes())
