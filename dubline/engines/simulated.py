@@ -1,0 +1,144 @@
+"""Engines that only pretend: deterministic, with a delay and an error rate.
+
+For load tests and demos; `auto` never chooses them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dubline import ledger
+from dubline.engines.base import (
+    Capabilities,
+    EngineKind,
+    Licence,
+    Missing,
+    MtResult,
+    SttResult,
+    TtsResult,
+    TtsTraits,
+    Voice,
+)
+from dubline.errors import EngineError
+from dubline.models import Segment, Word
+from dubline.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_RATE_HZ = 24_000
+_WORDS = ["one", "small", "step", "after", "another", "makes", "the", "whole", "long", "road", "of", "a", "talk"]
+_LANGUAGES = ("en", "en-US", "pt-BR", "es", "fr", "it", "de", "ja")
+
+
+class _Pretend:
+    """Waits and fails as the settings say; which call fails is decided by its content, so runs can be repeated."""
+
+    def __init__(self, settings: Settings, part: str) -> None:
+        self._delay_s, self._error_rate, self._part = settings.simulated_delay_s, settings.simulated_error_rate, part
+        self._calls = 0
+
+    def _work(self, content: bytes) -> int:
+        number = int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
+        with ledger.busy(self._part):
+            time.sleep(self._delay_s)
+        self._calls += 1
+        if (number ^ self._calls * 0x9E3779B97F4A7C15) % 10_000 < 10_000 * self._error_rate:
+            raise EngineError("A simulated failure.", code="engine_simulated", retryable=True)
+        return number
+
+    def close(self) -> None: ...
+
+
+class SimulatedStt(_Pretend):
+    def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
+        self._work(audio[:: max(1, len(audio) // 1000)].tobytes())
+        words, at_s, total_s = [], 0.1, len(audio) / 16_000
+        while at_s + 0.35 < total_s:
+            stop = "." if len(words) % 9 == 8 else ""
+            word = _WORDS[len(words) % len(_WORDS)]
+            text = f" {word.capitalize() if len(words) % 9 == 0 else word}{stop}"
+            words.append(Word(start_s=at_s, end_s=at_s + 0.3, text=text, probability=0.9))
+            at_s += 0.6 if stop else 0.35
+        segments = (
+            (
+                Segment(
+                    start_s=words[0].start_s,
+                    end_s=words[-1].end_s,
+                    text="".join(w.text for w in words).strip(),
+                    words=tuple(words),
+                    avg_log_probability=-0.2,
+                ),
+            )
+            if words
+            else ()
+        )
+        return SttResult(language=language or "en", language_probability=1.0, segments=segments)
+
+    def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:
+        return "en", 1.0
+
+
+class SimulatedMt(_Pretend):
+    def translate(self, sentences: Sequence[str], *, source: str, target: str) -> list[MtResult]:
+        self._work("\n".join(sentences).encode())
+        return [MtResult(candidates=(f"{s} [{target}]",)) for s in sentences]
+
+
+class SimulatedTts(_Pretend):
+    sample_rate_hz = _RATE_HZ
+    parallel = 8
+
+    def synthesize(self, text: str, *, voice: str, language: str, rate: float = 1.0) -> TtsResult:
+        import numpy as np
+
+        number = self._work(f"{voice}|{text}".encode())
+        if not any(c.isalnum() for c in text):
+            return TtsResult(np.zeros(0, np.float32), _RATE_HZ)
+        length = int(_RATE_HZ * (0.3 + len(text) / 18.0) / rate)
+        tone = 110 + number % 110
+        at = np.arange(length) / _RATE_HZ
+        wave = 0.2 * np.sin(2 * math.pi * tone * at) * (0.6 + 0.4 * np.sin(2 * math.pi * 4 * at))
+        return TtsResult(wave.astype(np.float32), _RATE_HZ)
+
+
+class _Plugin:
+    id = "simulated"
+    title = "Simulated"
+    licence = Licence(code="Apache-2.0", weights="none", source="built in")
+
+    def __init__(self, kind: EngineKind) -> None:
+        self.kind: EngineKind = kind
+
+    def version(self) -> str:
+        return "1"
+
+    def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
+        return None
+
+    def capabilities(self, settings: Settings) -> Capabilities:
+        return Capabilities(
+            tier="simulated",
+            languages=frozenset(_LANGUAGES),
+            pairs=frozenset((a, b) for a in _LANGUAGES for b in _LANGUAGES if a != b),
+            voices=tuple(Voice(id=f"sim_{v.lower()}", language=v) for v in _LANGUAGES),
+            models=("base",),
+        )
+
+    def fingerprint(self, settings: Settings, model: str | None = None, pair: tuple[str, str] | None = None) -> str:
+        return "simulated"
+
+    def traits(self, language: str) -> TtsTraits:
+        return TtsTraits()
+
+    def load(self, settings: Settings, model: str | None = None):
+        kinds = {"stt": SimulatedStt, "mt": SimulatedMt, "tts": SimulatedTts}
+        return kinds[self.kind](settings, f"{self.kind}:simulated")
+
+
+STT, MT, TTS = _Plugin("stt"), _Plugin("mt"), _Plugin("tts")
