@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dubline.cancel import STOP, StopToken
-from dubline.errors import MediaError
+from dubline.errors import EngineUnavailable, MediaError
 from dubline.languages import iso639_3
 from dubline.media import argv
 from dubline.media.runner import run_ffmpeg
@@ -23,6 +23,7 @@ _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp
 _BIT_RATE = "160k"
 _SUBTITLE_FORMATS = "srt"
 _BURN_RATIO = 25.0
+_MISSING_GLYPHS = 3
 _COPY_BYTES_PER_S = 10_000_000
 
 Container = Literal["mp4", "mkv", "m4a"]
@@ -86,6 +87,7 @@ def mux(
 
     Raises:
         MediaError: ffmpeg could not do it, in Matroska either.
+        EngineUnavailable: `fonts_missing`, when subtitles to be burned in cannot be drawn.
         StorageFull: the disk is full.
         Cancelled: somebody asked to stop.
     """
@@ -126,13 +128,15 @@ class _Plan:
                 out = argv.sink(streams, name, "matroska", **options)
             else:
                 out = argv.sink(streams, name, "mp4", movflags="+faststart", **options)
-            run_ffmpeg(
+            done = run_ffmpeg(
                 argv.arguments(out, *(anchors(self.info, picture, used) if used else [])),
                 deadline_s=self._deadline_s(),
                 cwd=scratch.path,
                 stop=stop,
                 on_progress=on_progress,
             )
+            if self.burn is not None:
+                _check_drawn(done.stderr_tail)
             path = scratch.move(name, work_dir / f"dubbed.{container}")
         kinds = {"mkv": "video/x-matroska", "mp4": "video/mp4", "m4a": "audio/mp4"}
         copied = self.info.video is not None and self.burn is None
@@ -188,6 +192,21 @@ def _burned(picture: Any) -> Any:
     """Subtitles drawn in; x264 and players want even sizes and 8 bits."""
     drawn = picture.filter("subtitles", filename="burn.srt")
     return drawn.filter("scale", "trunc(iw/2)*2", "trunc(ih/2)*2").filter("format", "yuv420p")
+
+
+def _check_drawn(log: str) -> None:
+    """Refuse a picture in which the subtitles could not be drawn: libass leaves out what no font holds, and goes on.
+
+    Raises:
+        EngineUnavailable: `fonts_missing`.
+    """
+    missing = set(re.findall(r"failed to find any fallback with glyph (0x[0-9A-Fa-f]+)", log))
+    if "0x0" in missing or len(missing) > _MISSING_GLYPHS:
+        raise EngineUnavailable(
+            "No font on this machine can draw these subtitles.",
+            code="fonts_missing",
+            hint="Install a font for the language, such as fonts-dejavu or fonts-noto-cjk, or embed the subtitles.",
+        )
 
 
 def stream_hash(

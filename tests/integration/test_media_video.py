@@ -196,6 +196,18 @@ def test_subtitles_are_burned_in(
     assert (out.video.width, out.video.height) == (216, 384)
     assert out.duration_s == pytest.approx(info.duration_s, abs=0.025)
     assert out.video.packets == (info.video.packets if info.video else 0)
+    assert _difference(source, done.path, at_s=0.6) > 3 * _difference(source, done.path, at_s=2.0)
+
+
+def _difference(source: Path, burned: Path, *, at_s: float) -> float:
+    """Share of strongly changed pixels in the lower third of the frame at a time, both pictures upright."""
+    frames = []
+    for path in (source, burned):
+        with av.open(str(path)) as container:
+            frame = next(f for f in container.decode(video=0) if f.time is not None and f.time >= at_s)
+            upright = np.rot90(frame.to_ndarray(format="gray"), frame.rotation // 90)
+        frames.append(upright[:384, :216].astype(int)[256:])
+    return float(np.mean(np.abs(frames[0] - frames[1]) > 60)) + 1e-4
 
 
 @pytest.mark.parametrize(
