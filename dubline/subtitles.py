@@ -1,147 +1,29 @@
 """Cues: cut, timed and broken into lines by the reading rules, and written as SRT and WebVTT. Pure.
 
-The rules are those of the timed-text guides that broadcasters and streaming services publish: at most two lines of 42
-characters (16 for Chinese and Japanese), at most 17 characters a second (9), 0.83 … 7 s on screen, two frames apart.
+The rules are those of the timed-text guides that streaming services and broadcasters publish (Netflix timed text style
+guides, EBU subtitling practice): at most two lines of 42 characters (16 in Chinese, Japanese and Korean), at most 17
+characters a second (9 in Chinese and Japanese, 12 in Korean), 5/6 … 7 s on screen, two frames between cues, lines
+broken where a phrase ends.
 """
 
 from __future__ import annotations
 
 import html
 import math
-import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from dubline.models import Cue, Frozen
+from dubline.timing.lines import JOINERS, break_lines, cut, cut_at_shares, is_wide
 
 MIN_S, MAX_S = 0.833, 7.0
+_LINES = 2
 _CPS_MARGIN = 0.985  # rounding to milliseconds must not break the rule
-
-_CLAUSE = re.compile(r"[,;:—–…)»”]$|[.!?]$")
-_OPENERS = frozenset(
-    [
-        "and",
-        "but",
-        "or",
-        "nor",
-        "so",
-        "because",
-        "that",
-        "which",
-        "who",
-        "when",
-        "while",
-        "where",
-        "if",
-        "though",
-        "although",
-        "as",
-        "than",
-        "e",
-        "mas",
-        "ou",
-        "nem",
-        "que",
-        "porque",
-        "quando",
-        "onde",
-        "se",
-        "como",
-        "pois",
-        "enquanto",
-        "embora",
-        "y",
-        "pero",
-        "o",
-        "ni",
-        "que",
-        "porque",
-        "cuando",
-        "donde",
-        "si",
-        "como",
-        "pues",
-        "aunque",
-        "mientras",
-    ]
-)
-_CLINGING = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "with",
-        "from",
-        "my",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "this",
-        "that",
-        "mr",
-        "mrs",
-        "dr",
-        "o",
-        "a",
-        "os",
-        "as",
-        "um",
-        "uma",
-        "uns",
-        "umas",
-        "de",
-        "do",
-        "da",
-        "dos",
-        "das",
-        "em",
-        "no",
-        "na",
-        "nos",
-        "nas",
-        "por",
-        "para",
-        "com",
-        "sem",
-        "ao",
-        "à",
-        "meu",
-        "minha",
-        "seu",
-        "sua",
-        "este",
-        "esta",
-        "el",
-        "la",
-        "los",
-        "las",
-        "un",
-        "una",
-        "unos",
-        "unas",
-        "del",
-        "al",
-        "en",
-        "con",
-        "sin",
-        "por",
-        "para",
-        "su",
-        "mi",
-        "tu",
-    ]
-)
+_MARGIN_S = 0.0015
+_LONGEST_PIECE_S = MAX_S - 0.2
+_SHIFT_S = 3.0  # a cue further from its words than this helps nobody, however long it may then be read
 
 
 class CueSource(Frozen):
@@ -161,22 +43,34 @@ class RuleBreak(Frozen):
     limit: float
 
 
-class _Limits(Frozen):
+class Limits(Frozen):
+    """Line width in characters, reading speed in characters a second."""
+
     width: int
     speed: float
 
 
-def limits(language: str) -> _Limits:
-    """Line width in characters and reading speed in characters a second."""
-    return (
-        _Limits(width=16, speed=9.0) if language.split("-")[0] in {"ja", "zh", "ko"} else _Limits(width=42, speed=17.0)
-    )
+class _Piece(Frozen):
+    """What one cue shows (`shown`), the part of it that is read against the clock (`read`), and its speech."""
+
+    shown: str
+    read: str
+    start_s: float
+    end_s: float
+
+
+def limits(language: str) -> Limits:
+    """The limits that depend on the script of a language (BCP 47)."""
+    base = language.split("-")[0]
+    if base in {"ja", "zh", "yue"}:
+        return Limits(width=16, speed=9.0)
+    return Limits(width=16, speed=12.0) if base == "ko" else Limits(width=42, speed=17.0)
 
 
 def clean(text: str) -> str:
     """One line of plain text: control and formatting characters out, white space folded."""
-    kept = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
-    return " ".join(kept.split())
+    kept = (" " if c.isspace() else c for c in text if c.isspace() or c in JOINERS or unicodedata.category(c)[0] != "C")
+    return " ".join("".join(kept).split())
 
 
 def make_cues(
@@ -190,142 +84,103 @@ def make_cues(
     """Cues in order of time, never overlapping, inside the media.
 
     Args:
-        second: Another text for each source (bilingual): each cue shows one line of both, and the rules of reading
-            speed hold for the first.
+        sources: In order of time.
+        media_duration_s: Where the last cue must have ended.
+        fps: Frame rate of the picture; 0 when unknown, then 25.
+        language: BCP 47, of the texts.
+        second: Another text for each source (bilingual): each cue shows one line of both, and the rule of reading
+            speed holds for the first.
+
+    Raises:
+        ValueError: `second` has another length than `sources`.
     """
     rule = limits(language)
-    pieces: list[CueSource] = []
-    texts: list[str] = []
-    for number, source in enumerate(sources):
-        first = _pieces(clean(source.text), rule, seconds=source.end_s - source.start_s, lines=1 if second else 2)
-        if not first:
+    pieces: list[_Piece] = []
+    for source, other in zip(sources, [""] * len(sources) if second is None else second, strict=True):
+        text, below = clean(source.text), clean(other)
+        if not text:
             continue
-        total = sum(map(len, first))
-        at_s = source.start_s
-        others = _parallel(clean(second[number]), len(first), [len(p) for p in first]) if second else None
-        for index, piece in enumerate(first):
-            length_s = (source.end_s - source.start_s) * len(piece) / total
-            pieces.append(CueSource(text=piece, start_s=at_s, end_s=at_s + length_s))
-            texts.append(f"{piece}\n{others[index]}" if others and others[index] else break_lines(piece, rule.width))
+        seconds = max(0.0, source.end_s - source.start_s)
+        if below:
+            parts, under = _parallel(text, below, language, rule.width, seconds)
+        else:
+            parts = cut(text, rule.width, language, longest=_share_on_clock(text, seconds), lines=_LINES)
+            under = [""] * len(parts)
+        at_s, total = source.start_s, sum(map(len, parts))
+        for part, other_part in zip(parts, under, strict=True):
+            shown = f"{part}\n{other_part}" if other_part else break_lines(part, rule.width, language)
+            length_s = seconds * len(part) / total
+            pieces.append(_Piece(shown=shown, read=part, start_s=at_s, end_s=at_s + length_s))
             at_s += length_s
-    return _timed(pieces, texts, rule, media_duration_s=media_duration_s, gap_s=_gap_s(fps))
+    return _timed(pieces, rule, media_duration_s=media_duration_s, gap_s=max(_frames_s(fps), 0.04) + _MARGIN_S)
 
 
-def _gap_s(fps: float) -> float:
-    return max(2.0 / fps if fps > 0 else 0.08, 0.04) + 0.0015
+def _frames_s(fps: float) -> float:
+    return 2.0 / (fps if fps > 0 else 25.0)
 
 
-def _pieces(text: str, rule: _Limits, *, seconds: float, lines: int) -> list[str]:
-    """A text in parts that fit on the screen and on its clock, as equal as the syntax lets them be."""
-    if not text:
-        return []
-    room = rule.width * lines
-    count = max(math.ceil(len(text) / room), math.ceil(seconds / (MAX_S - 0.2)), 1)
-    while True:
-        parts = _divide(text, count)
-        if all(len(break_lines(p, rule.width).split("\n")) <= lines for p in parts) or count >= len(text):
-            return [piece for part in parts for piece in _hard_cut(part, rule.width * lines)]
-        count += 1
+def _share_on_clock(text: str, seconds: float) -> float:
+    """Characters spoken in the longest time that one cue may stay."""
+    return len(text) * _LONGEST_PIECE_S / max(seconds, _LONGEST_PIECE_S)
 
 
-def _hard_cut(text: str, room: int) -> list[str]:
-    """A word longer than the screen has no good break; it gets a bad one."""
-    return [text[i : i + room] for i in range(0, len(text), room)] if len(text) > room and " " not in text else [text]
+def _parallel(text: str, below: str, language: str, width: int, seconds: float) -> tuple[list[str], list[str]]:
+    """Two texts in as many parts each, one line a part where that can be; a part of the second may be empty."""
+    other_width = limits("zh").width if any(map(is_wide, below)) else limits("").width
+    parts = max(1, math.ceil(len(below) / other_width))
+    firsts, others = [text], [below]
+    for extra in range(8):
+        firsts = cut(text, width, language, longest=_share_on_clock(text, seconds), lines=1, parts=parts + extra)
+        others = cut_at_shares(below, [len(f) for f in firsts], other_width)
+        if all(len(other) <= other_width for other in others):
+            break
+    return firsts, others
 
 
-def _divide(text: str, count: int) -> list[str]:
-    """Cut into `count` parts of nearly equal length, at the best place near each ideal cut."""
-    if count <= 1:
-        return [text]
-    spots = _spots(text)
-    if not spots:
-        size = math.ceil(len(text) / count)
-        return [text[i : i + size].strip() for i in range(0, len(text), size)]
-    ideal = len(text) / count
-    best = max(spots, key=lambda s: s[1] - 3.0 * abs(s[0] - ideal) / ideal)
-    head, tail = text[: best[0]].strip(), text[best[0] :].strip()
-    return [head, *_divide(tail, count - 1)] if head and tail else [text]
-
-
-def _spots(text: str) -> list[tuple[int, float]]:
-    """Places between words with how good a break there is."""
-    if " " not in text and any(ord(c) > 0x2E80 for c in text):
-        return [(i, 1.0 if text[i - 1] in "。、！？" else 0.0) for i in range(1, len(text))]
-    out: list[tuple[int, float]] = []
-    for match in re.finditer(r" ", text):
-        before, after = text[: match.start()].rsplit(" ", 1)[-1], text[match.end() :].split(" ", 1)[0]
-        score = 0.0
-        if _CLAUSE.search(before):
-            score += 1.2 if before[-1] in ".!?…" else 0.8
-        if after.lower().strip(",.;") in _OPENERS:
-            score += 0.4
-        if before.lower().strip(",.;") in _CLINGING:
-            score -= 0.8
-        if before[-1:].isdigit():
-            score -= 0.5
-        out.append((match.start(), score))
-    return out
-
-
-def break_lines(text: str, width: int) -> str:
-    """One line, or two of nearly equal length broken at syntax; more only when two cannot hold the text."""
-    if len(text) <= width:
-        return text
-    fitting = [s for s in _spots(text) if len(text[: s[0]].strip()) <= width and len(text[s[0] :].strip()) <= width]
-    if fitting:
-        at = max(fitting, key=lambda s: s[1] - 4.0 * abs(s[0] / len(text) - 0.5))[0]
-        return f"{text[:at].strip()}\n{text[at:].strip()}"
-    spots = [s for s in _spots(text) if 0 < s[0] <= width]
-    at = spots[-1][0] if spots else width
-    return f"{text[:at].strip()}\n{break_lines(text[at:].strip(), width)}"
-
-
-def _parallel(text: str, count: int, weights: Sequence[int]) -> list[str]:
-    """The second language cut into as many parts, where the first one's lengths suggest."""
-    words, total = text.split(), sum(weights)
-    out, at, done = [], 0, 0
-    for index in range(count):
-        done += weights[index]
-        end = len(words) if index == count - 1 else round(len(words) * done / total)
-        out.append(" ".join(words[at:end]))
-        at = end
-    return out
-
-
-def _timed(
-    pieces: Sequence[CueSource], texts: Sequence[str], rule: _Limits, *, media_duration_s: float, gap_s: float
-) -> list[Cue]:
+def _timed(pieces: Sequence[_Piece], rule: Limits, *, media_duration_s: float, gap_s: float) -> list[Cue]:
     """Give every cue the time it needs to be read, as near to its words as the others let it.
 
-    Speech runs at up to 22 characters a second, reading at 17: cues must share the pauses. The starts are the least
-    squares solution of `start[i + 1] >= start[i] + need[i] + gap`, which is isotonic regression (pool adjacent
-    violators) of the wanted starts less the time needed before them.
+    Speech runs at up to 22 characters a second, reading at 17: cues must share the pauses (`_starts`). Where fast
+    speech goes on for so long that they would leave their words behind, or the media is too short for the text, they
+    are shown for less time instead, and the rule of reading speed is broken.
     """
     if not pieces:
         return []
-    needs = [min(MAX_S, max(MIN_S, len(p.text) / (rule.speed * _CPS_MARGIN))) for p in pieces]
+    needs = [min(MAX_S, max(MIN_S, len(p.read) / (rule.speed * _CPS_MARGIN))) for p in pieces]
+    wanted = [p.start_s for p in pieces]
     room_s = media_duration_s - 0.002
-    total_s = sum(needs) + gap_s * (len(needs) - 1)
-    if total_s > room_s:  # more text than the media can show: every cue gives the same share
-        factor = max(1e-6, (room_s - gap_s * (len(needs) - 1)) / sum(needs))
+    gaps_s = gap_s * (len(pieces) - 1)
+    if gaps_s > room_s / 2:
+        gap_s = gaps_s = 0.0
+    if sum(needs) + gaps_s > room_s:
+        factor = max(0.0, (room_s - gaps_s) / sum(needs))
         needs = [n * factor for n in needs]
-        if factor <= 1e-6:
-            gap_s, needs = 0.0, [room_s / len(needs)] * len(needs)
-    offsets, before = [], 0.0
+    starts = _starts(wanted, needs, gap_s, room_s)
+    for _ in range(60):
+        crowded = [b for b in _blocks(starts, needs, gap_s) if any(abs(starts[i] - wanted[i]) > _SHIFT_S for i in b)]
+        # A block that is far from its words only because of the media's edge would not come nearer.
+        crowded = [b for b in crowded if len(b) > 1]
+        if not crowded:
+            break
+        for block in crowded:
+            for i in block:
+                needs[i] *= 0.97
+        starts = _starts(wanted, needs, gap_s, room_s)
+    return list(_in_milliseconds(pieces, starts, needs, gap_s, room_s))
+
+
+def _starts(wanted: Sequence[float], needs: Sequence[float], gap_s: float, room_s: float) -> list[float]:
+    """Starts nearest to the wanted ones subject to `start[i + 1] >= start[i] + need[i] + gap`, inside the media.
+
+    The least squares solution is the isotonic regression of the wanted starts less the time needed before each
+    (Barlow et al., Statistical Inference under Order Restrictions, 1972), clipped to its bounds.
+    """
+    offsets = [0.0]
     for need in needs:
-        offsets.append(before)
-        before += need + gap_s
-    slack_s = max(0.0, room_s - (before - gap_s))
-    wanted = _isotonic([p.start_s - o for p, o in zip(pieces, offsets, strict=True)])
-    starts = [min(max(w, 0.0), slack_s) + o for w, o in zip(wanted, offsets, strict=True)]
-    cues: list[Cue] = []
-    for index, piece in enumerate(pieces):
-        start_ms = math.ceil(starts[index] * 1000)
-        limit_s = starts[index + 1] - gap_s if index + 1 < len(pieces) else room_s + 0.001
-        end_s = max(starts[index] + needs[index], min(piece.end_s, starts[index] + MAX_S - 0.002))
-        end_ms = min(math.ceil(end_s * 1000) + 1, math.floor(limit_s * 1000) + 1, start_ms + int(MAX_S * 1000))
-        cues.append(Cue(start_s=start_ms / 1000, end_s=max(end_ms, start_ms + 1) / 1000, text=texts[index]))
-    return cues
+        offsets.append(offsets[-1] + need + gap_s)
+    slack_s = max(0.0, room_s - (offsets.pop() - gap_s if len(offsets) > 1 else 0.0))
+    free = _isotonic([w - o for w, o in zip(wanted, offsets, strict=True)])
+    return [min(max(f, 0.0), slack_s) + o for f, o in zip(free, offsets, strict=True)]
 
 
 def _isotonic(values: Sequence[float]) -> list[float]:
@@ -340,13 +195,46 @@ def _isotonic(values: Sequence[float]) -> list[float]:
     return [mean for mean, count in blocks for _ in range(count)]
 
 
+def _blocks(starts: Sequence[float], needs: Sequence[float], gap_s: float) -> list[list[int]]:
+    """Runs of cues that stand as close as they may."""
+    out = [[0]]
+    for i, (a, b) in enumerate(pairwise(starts)):
+        if b - a > needs[i] + gap_s + 1e-6:
+            out.append([])
+        out[-1].append(i + 1)
+    return out
+
+
+def _in_milliseconds(
+    pieces: Sequence[_Piece], starts: Sequence[float], needs: Sequence[float], gap_s: float, room_s: float
+) -> Iterator[Cue]:
+    """Whole milliseconds, rounded so that no rule breaks; a cue stays while its words are still spoken."""
+    free_ms = 0
+    for i, piece in enumerate(pieces):
+        start_ms = max(free_ms, math.ceil(starts[i] * 1000))
+        limit_s = starts[i + 1] - gap_s if i + 1 < len(pieces) else room_s + 0.001
+        end_s = max(starts[i] + needs[i], min(piece.end_s, starts[i] + MAX_S))
+        end_ms = min(math.ceil(end_s * 1000) + 1, math.floor(limit_s * 1000) + 1, start_ms + int(MAX_S * 1000))
+        if end_ms > start_ms:  # else the media is shorter than a millisecond a cue
+            yield Cue(start_s=start_ms / 1000, end_s=end_ms / 1000, text=piece.shown)
+            free_ms = end_ms
+
+
 def rule_breaks(
     cues: Sequence[Cue], *, fps: float, language: str, media_duration_s: float, bilingual: bool = False
 ) -> list[RuleBreak]:
-    """Every rule that is broken, as read from finished cues."""
+    """Every rule that is broken, as read from finished cues.
+
+    Args:
+        cues: In order of time.
+        fps: Frame rate of the picture; 0 when unknown, then 25.
+        language: BCP 47, of the texts (of the first line when bilingual).
+        media_duration_s: Length of the media.
+        bilingual: Each cue's second line is another language, which nobody reads as well.
+    """
     rule = limits(language)
     out: list[RuleBreak] = []
-    gap_s = 2.0 / fps if fps > 0 else 0.08
+    gap_s = _frames_s(fps)
 
     def add(name, cue: int, value: float, limit: float) -> None:
         out.append(RuleBreak(rule=name, cue=cue, value=round(value, 3), limit=round(limit, 3)))
@@ -355,8 +243,8 @@ def rule_breaks(
         rows = cue.text.split("\n")
         length_s = cue.end_s - cue.start_s
         read = rows[:1] if bilingual else rows
-        if len(rows) > 2:
-            add("lines", i, len(rows), 2)
+        if len(rows) > _LINES:
+            add("lines", i, len(rows), _LINES)
         longest = max(map(len, read))
         if longest > rule.width:
             add("line_length", i, longest, rule.width)
@@ -379,11 +267,16 @@ def _stamp(time_s: float, mark: str) -> str:
     return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}{mark}{ms % 1000:03d}"
 
 
+def _rows(text: str) -> str:
+    """A cue's lines without control characters or empty lines, which would end the cue in both formats."""
+    return "\n".join(row for row in map(clean, text.split("\n")) if row)
+
+
 def to_srt(cues: Sequence[Cue]) -> str:
-    """SubRip. Its players read angle brackets as markup, so those of the text are replaced."""
+    """SubRip. Its players read angle brackets and braces as markup, so those of the text are replaced."""
     blocks = []
     for number, cue in enumerate(cues, 1):
-        text = cue.text.replace("<", "‹").replace(">", "›").replace("{", "(").replace("}", ")")
+        text = _rows(cue.text).translate(str.maketrans("<>{}", "‹›()"))
         blocks.append(f"{number}\n{_stamp(cue.start_s, ',')} --> {_stamp(cue.end_s, ',')}\n{text}\n")
     return "\n".join(blocks)
 
@@ -392,6 +285,6 @@ def to_vtt(cues: Sequence[Cue]) -> str:
     """WebVTT, text escaped as its standard asks."""
     blocks = ["WEBVTT\n"]
     for cue in cues:
-        text = html.escape(cue.text, quote=False)
+        text = html.escape(_rows(cue.text), quote=False)
         blocks.append(f"{_stamp(cue.start_s, '.')} --> {_stamp(cue.end_s, '.')}\n{text}\n")
     return "\n".join(blocks)

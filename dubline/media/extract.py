@@ -13,6 +13,7 @@ from dubline.cancel import STOP, StopToken
 from dubline.media import argv
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
+from dubline.media.timeline import anchors
 from dubline.models import MediaInfo
 
 Downmix = Literal["mix", "left", "right", "difference", "centre", "loudest"]
@@ -64,7 +65,9 @@ def extract_audio(
     samples, stt_samples = round(info.duration_s * rate_hz), round(info.duration_s * STT_RATE_HZ)
     deadline_s = 60 + info.duration_s
     with Scratch(work_dir) as scratch:
-        sound = argv.source(scratch.link(source))[str(audio_index)]
+        container = argv.source(scratch.link(source))
+        anchored = anchors(info, container, {audio_index})
+        sound = container[str(audio_index)]
         # Levels of every channel, and of the plain downmix, are measured on the way: no pass of their own.
         sound = _on_timeline(sound).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
         split = sound.filter_multi_output("asplit", 2)
@@ -74,7 +77,7 @@ def extract_audio(
         mono = split[1].filter("aresample", STT_RATE_HZ, ochl="mono", osf=sample_format)
         mono = _fitted(mono, stt_samples).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
         done = run_ffmpeg(
-            argv.arguments(_wav(bed, "out0.wav"), _wav(mono, "out1.wav")),
+            argv.arguments(_wav(bed, "out0.wav"), _wav(mono, "out1.wav"), *anchored),
             deadline_s=deadline_s,
             cwd=scratch.path,
             stop=stop,
@@ -83,9 +86,11 @@ def extract_audio(
         channels, plain_db = _levels(done.stderr_tail)
         downmix, pan = choose_downmix(channels, plain_db, track.channel_layout)
         if pan:
-            better = _on_timeline(argv.source("in0")[str(audio_index)]).filter("pan", args=pan)
+            better = _on_timeline(container[str(audio_index)]).filter("pan", args=pan)
             better = _fitted(better.filter("aresample", STT_RATE_HZ), stt_samples)
-            run_ffmpeg(argv.arguments(_wav(better, "out1.wav")), deadline_s=deadline_s, cwd=scratch.path, stop=stop)
+            run_ffmpeg(
+                argv.arguments(_wav(better, "out1.wav"), *anchored), deadline_s=deadline_s, cwd=scratch.path, stop=stop
+            )
         scratch.move("out0.wav", bed_path)
         scratch.move("out1.wav", stt_path)
     return Extracted(rate_hz=rate_hz, samples=samples, downmix=downmix)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dubline.cancel import STOP, StopToken
-from dubline.errors import MediaError
+from dubline.errors import EngineUnavailable, MediaError
 from dubline.languages import iso639_3
 from dubline.media import argv
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
+from dubline.media.timeline import anchors
 from dubline.models import MediaInfo, StreamInfo
 
 # What players expect in MP4 and ffmpeg writes there; anything else goes into Matroska, which holds all.
@@ -22,6 +23,7 @@ _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp
 _BIT_RATE = "160k"
 _SUBTITLE_FORMATS = "srt"
 _BURN_RATIO = 25.0
+_MISSING_GLYPHS = 3
 _COPY_BYTES_PER_S = 10_000_000
 
 Container = Literal["mp4", "mkv", "m4a"]
@@ -85,6 +87,7 @@ def mux(
 
     Raises:
         MediaError: ffmpeg could not do it, in Matroska either.
+        EngineUnavailable: `fonts_missing`, when subtitles to be burned in cannot be drawn.
         StorageFull: the disk is full.
         Cancelled: somebody asked to stop.
     """
@@ -117,25 +120,29 @@ class _Plan:
         self, container: Container, work_dir: Path, stop: StopToken, on_progress: Callable[[float], None] | None
     ) -> Muxed:
         with Scratch(work_dir) as scratch:
-            streams, options = self._tracks(scratch, container)
+            picture = argv.source(scratch.link(self.source))
+            streams, options = self._tracks(scratch, picture, container)
+            used = {s.index for s in (self.info.video, self.original) if s is not None}
             name = f"out0.{container}"
             if container == "mkv":
                 out = argv.sink(streams, name, "matroska", **options)
             else:
                 out = argv.sink(streams, name, "mp4", movflags="+faststart", **options)
-            run_ffmpeg(
-                argv.arguments(out),
+            done = run_ffmpeg(
+                argv.arguments(out, *(anchors(self.info, picture, used) if used else [])),
                 deadline_s=self._deadline_s(),
                 cwd=scratch.path,
                 stop=stop,
                 on_progress=on_progress,
             )
+            if self.burn is not None:
+                _check_drawn(done.stderr_tail)
             path = scratch.move(name, work_dir / f"dubbed.{container}")
         kinds = {"mkv": "video/x-matroska", "mp4": "video/mp4", "m4a": "audio/mp4"}
         copied = self.info.video is not None and self.burn is None
         return Muxed(path=path, suffix=container, media_type=kinds[container], video_copied=copied)
 
-    def _tracks(self, scratch: Scratch, container: Container) -> tuple[list[Any], dict[str, Any]]:
+    def _tracks(self, scratch: Scratch, picture: Any, container: Container) -> tuple[list[Any], dict[str, Any]]:
         video = self.info.video
         streams: list[Any] = []
         options: dict[str, Any] = {
@@ -144,7 +151,6 @@ class _Plan:
             "aac_coder:a:0": "fast",
             "disposition:a:0": "default",
         }
-        picture = argv.source(scratch.link(self.source))
         dub = argv.source(scratch.link(self.audio), is_timed=False)
         if video is not None and self.burn is not None:
             (scratch.path / "burn.srt").write_bytes(self.burn.read_bytes())
@@ -186,6 +192,21 @@ def _burned(picture: Any) -> Any:
     """Subtitles drawn in; x264 and players want even sizes and 8 bits."""
     drawn = picture.filter("subtitles", filename="burn.srt")
     return drawn.filter("scale", "trunc(iw/2)*2", "trunc(ih/2)*2").filter("format", "yuv420p")
+
+
+def _check_drawn(log: str) -> None:
+    """Refuse a picture in which the subtitles could not be drawn: libass leaves out what no font holds, and goes on.
+
+    Raises:
+        EngineUnavailable: `fonts_missing`.
+    """
+    missing = set(re.findall(r"failed to find any fallback with glyph (0x[0-9A-Fa-f]+)", log))
+    if "0x0" in missing or len(missing) > _MISSING_GLYPHS:
+        raise EngineUnavailable(
+            "No font on this machine can draw these subtitles.",
+            code="fonts_missing",
+            hint="Install a font for the language, such as fonts-dejavu or fonts-noto-cjk, or embed the subtitles.",
+        )
 
 
 def stream_hash(

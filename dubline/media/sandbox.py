@@ -31,7 +31,7 @@ def prefix(program: str, cwd: Path) -> list[str]:
 
 
 def _words(tool: str, program: str, cwd: Path) -> list[str]:
-    words = [tool, "--die-with-parent", "--unshare-all", "--new-session", "--dev", "/dev", "--proc", "/proc"]
+    words = [tool, "--die-with-parent", "--unshare-all", "--dev", "/dev", "--proc", "/proc"]
     words += ["--tmpfs", "/tmp"]
     for folder in _SYSTEM:
         words += ["--ro-bind-try", folder, folder]

@@ -107,14 +107,17 @@ def test_a_killed_parent_takes_ffmpeg_along(tmp_path: Path) -> None:
         f"run_ffmpeg({_ENDLESS!r}, deadline_s=60, cwd=Path(sys.argv[1]))"
     )
     parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=Path(__file__).parents[2])
-    deadline_s = time.monotonic() + 20
     running: list[psutil.Process] = []
-    while not running and time.monotonic() < deadline_s:
-        running = [p for p in psutil.Process(parent.pid).children() if "ffmpeg" in Path(p.exe()).name]
-        time.sleep(0.05)
+    try:
+        deadline_s = time.monotonic() + 20
+        while not running and time.monotonic() < deadline_s:
+            found = psutil.Process(parent.pid).children(recursive=True)
+            running = [p for p in found if "ffmpeg" in Path(p.exe()).name]
+            time.sleep(0.05)
+    finally:
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
     assert running
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
     _, alive = psutil.wait_procs(running, timeout=3)
     assert not alive
 

@@ -1,12 +1,14 @@
-"""Arithmetic on measured levels: the gates of BS.1770, the choice of a downmix."""
+"""Judgements on what ffmpeg measured or said: the gates of BS.1770, the choice of a downmix, missing fonts."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from dubline.errors import EngineUnavailable
 from dubline.media.extract import bed_rate, choose_downmix
 from dubline.media.loudness import gated_lufs
+from dubline.media.mux import _check_drawn
 
 
 def test_a_steady_level_is_its_own_loudness() -> None:
@@ -55,3 +57,12 @@ def test_a_downmix_keeps_the_voice(channels_db: list[float], plain_db: float, la
 @pytest.mark.parametrize(("source", "bed"), [(8000, 48000), (44100, 44100), (48000, 48000), (96000, 48000), (0, 48000)])
 def test_the_bed_keeps_full_rate(source: int, bed: int) -> None:
     assert bed_rate(source) == bed
+
+
+def test_subtitles_that_no_font_can_draw_are_an_error() -> None:
+    line = "fontselect: failed to find any fallback with glyph 0x{:X} for font: (Arial, 400, 0)\n"
+    _check_drawn(line.format(0x1F600) * 9)
+    for log in (line.format(0), "".join(line.format(code) for code in range(0x65E5, 0x65EA))):
+        with pytest.raises(EngineUnavailable) as caught:
+            _check_drawn(log)
+        assert caught.value.code == "fonts_missing"

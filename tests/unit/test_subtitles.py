@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pysubs2
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dubline.subtitles import CueSource, break_lines, make_cues, rule_breaks, to_srt, to_vtt
+from dubline.subtitles import CueSource, clean, make_cues, rule_breaks, to_srt, to_vtt
+from dubline.timing.lines import break_lines
 
 
 def _sources(texts: list[tuple[str, float, float]]) -> list[CueSource]:
@@ -36,7 +38,9 @@ def test_any_text_gives_cues_in_order_inside_the_media(
     for cue in cues:
         assert 0 <= cue.start_s < cue.end_s <= end_s + 0.001
         assert cue.text.strip()
-    assert all(a.end_s <= b.start_s + 0.0011 for a, b in zip(cues, cues[1:], strict=False))
+    assert all(a.end_s <= b.start_s for a, b in pairwise(cues))
+    shown = "".join("".join(c.text for c in cues).split())
+    assert shown == "".join("".join(clean(s.text) for s in sources).split())
     assert {b.rule for b in rule_breaks(cues, fps=fps, language=language, media_duration_s=end_s)} <= {
         "reading_speed",
         "too_short",
@@ -60,6 +64,29 @@ def test_a_real_lecture_breaks_no_rule(media_dir: Path, grow: float) -> None:
     assert rule_breaks(cues, fps=25, language="pt-BR", media_duration_s=235.3) == []
     spoken = " ".join(" ".join(s.text.split()) for s in sources)
     assert " ".join(" ".join(c.text.split()) for c in cues) == spoken
+
+
+def test_cues_stay_with_their_words() -> None:
+    fast = _sources([("He spoke without a pause and far too fast for anybody to read it all.", 2.5, 0.0)] * 60)
+    cues = make_cues(fast, media_duration_s=400, fps=25, language="en")
+    assert len(cues) == 60
+    assert all(abs(c.start_s - s.start_s) <= 3.0 for c, s in zip(cues, fast, strict=True))
+    breaks = rule_breaks(cues, fps=25, language="en", media_duration_s=400)
+    assert {b.rule for b in breaks} == {"reading_speed"}
+
+
+def test_a_slow_word_is_not_cut_to_fill_its_time() -> None:
+    (cue,) = make_cues([CueSource(text="Hmm.", start_s=0, end_s=20)], media_duration_s=30, fps=25, language="en")
+    assert (cue.text, cue.end_s) == ("Hmm.", 7.0)
+
+
+def test_japanese_lines_follow_its_typesetting() -> None:
+    text = "これは日本語の字幕のテストです。「東京タワー」は、とても高い建物で、毎年たくさんの観光客が訪れています。"
+    cues = make_cues([CueSource(text=text, start_s=0, end_s=8)], media_duration_s=12, fps=25, language="ja")
+    rows = [row for c in cues for row in c.text.split("\n")]
+    assert max(map(len, rows)) <= 16
+    assert not any(row[0] in "、。」ー" or row[-1] == "「" for row in rows)
+    assert rule_breaks(cues, fps=25, language="ja", media_duration_s=12) == []
 
 
 def test_lines_break_at_syntax() -> None:
@@ -93,9 +120,14 @@ def test_files_are_read_back(tmp_path: Path) -> None:
 
 
 def test_bilingual_cues_show_both() -> None:
-    sources = [CueSource(text="Uma frase bem comprida que precisa de dois pedaços.", start_s=0, end_s=5)]
-    cues = make_cues(
-        sources, media_duration_s=9, fps=25, language="pt-BR", second=["A rather long sentence that needs two pieces."]
-    )
-    assert all(len(c.text.split("\n")) == 2 for c in cues)
-    assert " ".join(c.text.split("\n")[1] for c in cues) == "A rather long sentence that needs two pieces."
+    targets = [
+        "Uma frase bem comprida que precisa de dois pedaços.",
+        "Muito bem, então vamos lá agora mesmo, meus amigos.",
+    ]
+    seconds = ["A rather long sentence, longer than the other one is, that needs two pieces or three.", "OK."]
+    sources = [CueSource(text=t, start_s=i * 6, end_s=i * 6 + 5) for i, t in enumerate(targets)]
+    cues = make_cues(sources, media_duration_s=14, fps=25, language="pt-BR", second=seconds)
+    assert " ".join(c.text.split("\n")[0] for c in cues) == " ".join(targets)
+    assert " ".join(r for c in cues for r in c.text.split("\n")[1:]) == " ".join(seconds)
+    assert all(len(row) <= 42 for c in cues for row in c.text.split("\n"))
+    assert rule_breaks(cues, fps=25, language="pt-BR", media_duration_s=14, bilingual=True) == []

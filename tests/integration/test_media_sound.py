@@ -1,0 +1,176 @@
+"""Sound out of real and awkward containers: on time, whole, audible, at its level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from dubline.media.extract import STT_RATE_HZ, Extracted, extract_audio
+from dubline.media.loudness import gated_lufs, measure, momentary
+from dubline.media.probe import probe
+from dubline.media.runner import run_ffmpeg
+from dubline.media.stretch import stretch_many
+from dubline.models import MediaInfo
+from dubline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Taken:
+    info: MediaInfo
+    facts: Extracted
+    bed: NDArray[np.float64]
+    stt: NDArray[np.float64]
+
+    def stt_db(self, start_s: float = 0.0, end_s: float | None = None) -> float:
+        part = self.stt[int(start_s * STT_RATE_HZ) : None if end_s is None else int(end_s * STT_RATE_HZ)]
+        return _db(part)
+
+
+def _db(samples: NDArray[np.float64]) -> float:
+    return float(20 * np.log10(np.sqrt(np.mean(samples**2)) + 1e-9))
+
+
+@pytest.fixture
+def take(media_dir: Path, tmp_path: Path) -> Callable[[str], Taken]:
+    def run(name: str) -> Taken:
+        source = media_dir / name
+        info = probe(source, Settings())
+        bed, stt = tmp_path / "bed.wav", tmp_path / "stt.wav"
+        facts = extract_audio(source, info, info.audio[-1].index, bed, stt, work_dir=tmp_path)
+        bed_pcm, bed_rate = soundfile.read(bed)
+        stt_pcm, stt_rate = soundfile.read(stt)
+        assert (bed_rate, stt_rate) == (facts.rate_hz, STT_RATE_HZ)
+        assert bed_pcm.shape == (facts.samples, 2)
+        assert facts.samples == round(info.duration_s * facts.rate_hz)
+        assert stt_pcm.shape == (round(info.duration_s * STT_RATE_HZ),)
+        return Taken(info, facts, bed_pcm, stt_pcm)
+
+    return run
+
+
+def test_late_sound_keeps_its_delay(take: Callable[[str], Taken]) -> None:
+    taken = take("video/gen/ls3_audio_delay_2500ms.mp4")
+    assert np.abs(taken.bed[: int(2.4 * taken.facts.rate_hz)]).max() == 0
+    assert taken.stt_db(2.5, 9.0) > -40
+
+
+def test_late_sound_keeps_its_delay_in_a_transport_stream(media_dir: Path, tmp_path: Path) -> None:
+    """There ffmpeg takes the earliest stream that it is asked for as zero, so sound alone would come too early."""
+    (tmp_path / "in0").symlink_to((media_dir / "video/gen/ls3_audio_delay_2500ms.mp4").resolve())
+    words = ["-i", "file:in0", "-c", "copy", "-f", "mpegts", "file:late.ts"]
+    run_ffmpeg(words, deadline_s=30.0, cwd=tmp_path)
+    source, bed, stt = tmp_path / "late.ts", tmp_path / "bed.wav", tmp_path / "stt.wav"
+    info = probe(source, Settings())
+    extract_audio(source, info, info.audio[0].index, bed, stt, work_dir=tmp_path)
+    pcm, rate = soundfile.read(bed)
+    assert np.flatnonzero(np.abs(pcm).max(axis=1) > 0.003)[0] / rate == pytest.approx(2.49, abs=0.05)
+
+
+def test_a_hole_is_filled_with_silence(take: Callable[[str], Taken]) -> None:
+    taken = take("video/gen/ls3_audio_gap.mkv")
+    window = taken.facts.rate_hz // 10
+    levels = np.abs(taken.bed[: len(taken.bed) // window * window]).max(axis=1).reshape(-1, window).max(axis=1)
+    silent = np.flatnonzero(levels == 0)
+    assert 1.7 < len(silent) / 10 < 2.1
+    assert silent[-1] - silent[0] == len(silent) - 1
+    assert levels[silent[-1] + 3 :].max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "downmix"),
+    [
+        ("video/gen/ls3_antiphase.mp4", "difference"),
+        ("speech/lj_antiphase_stereo.flac", "difference"),
+        ("video/gen/ls3_centre_only_51.mp4", "centre"),
+        ("speech/lj_centre_only_51.flac", "centre"),
+        ("speech/lj_right_only.flac", "right"),
+        ("speech/8_channel_id.m4a", "mix"),
+        ("video/real_barcelona_10s.mp4", "mix"),
+    ],
+)
+def test_no_downmix_loses_the_voice(take: Callable[[str], Taken], name: str, downmix: str) -> None:
+    taken = take(name)
+    assert taken.facts.downmix == downmix
+    assert taken.stt_db() > -40
+    if downmix == "difference":
+        assert _db(taken.bed.sum(axis=1)) < _db(taken.bed[:, 0]) - 12  # left as it was found
+        assert _db(taken.bed[:, 0]) == pytest.approx(taken.stt_db(), abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate_hz"),
+    [
+        ("video/gen/ls3_gp3_h263_8k.3gp", 48_000),
+        ("video/gen/ls3_avi_mp3_11025.avi", 48_000),
+        ("video/gen/ls3_ts_wrap.ts", 48_000),
+        ("video/gen/ls3_copycut_negative_ts.mkv", 48_000),
+        ("video/gen/ls3_two_audio_por_default.mkv", 48_000),
+        ("video/real_manifesto_88s.mp4", 44_100),
+    ],
+)
+def test_odd_containers_give_sound_at_full_rate(take: Callable[[str], Taken], name: str, rate_hz: int) -> None:
+    taken = take(name)
+    assert taken.facts.rate_hz == rate_hz
+    assert taken.stt_db() > -40
+
+
+def test_the_recognisers_sound_is_on_the_beds_timeline(take: Callable[[str], Taken]) -> None:
+    taken = take("video/gen/ls3_flv.flv")
+    rate = taken.facts.rate_hz
+    onset_bed = np.flatnonzero(np.abs(taken.bed).max(axis=1) > 0.05)[0] / rate
+    onset_stt = np.flatnonzero(np.abs(taken.stt) > 0.05)[0] / STT_RATE_HZ
+    assert onset_stt == pytest.approx(onset_bed, abs=0.005)
+
+
+def _tone(path: Path, seconds: float, dbfs: float, channels: int, rate: int = 48_000) -> Path:
+    at = np.arange(int(seconds * rate)) / rate
+    wave = 10 ** (dbfs / 20) * np.sin(2 * np.pi * 1000 * at)
+    soundfile.write(path, np.repeat(wave[:, None], channels, axis=1), rate, subtype="PCM_24")
+    return path
+
+
+@pytest.mark.parametrize(("channels", "offset_lu"), [(2, 0.0), (1, -3.01)])
+def test_loudness_of_the_ebu_tone(tmp_path: Path, channels: int, offset_lu: float) -> None:
+    """EBU Tech 3341, case 1: a 1 kHz stereo sine at -23 dBFS peak is -23 LUFS; one channel alone is 3 LU less."""
+    path = _tone(tmp_path / "tone.wav", 5.0, -23.0, channels)
+    levels = momentary(path)
+    assert len(levels) in (49, 50)
+    assert np.isneginf(levels[:3]).all()
+    gated = gated_lufs(levels)
+    found = measure(path)
+    assert gated == pytest.approx(-23.0 + offset_lu, abs=0.1)
+    assert found.integrated_lufs == pytest.approx(gated, abs=0.11)
+    assert found.true_peak_dbtp == pytest.approx(-23.0, abs=0.2)
+
+
+def test_our_gate_agrees_with_the_reference_meter_on_speech(media_dir: Path) -> None:
+    path = media_dir / "speech/lj_25s_silence_first.flac"
+    assert gated_lufs(momentary(path)) == pytest.approx(measure(path).integrated_lufs, abs=0.15)
+
+
+def test_silence_has_no_loudness(tmp_path: Path) -> None:
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, np.zeros((48_000, 2)), 48_000)
+    assert gated_lufs(momentary(path)) is None
+    assert measure(path).integrated_lufs is None
+
+
+def test_stretch_is_exact_in_length_and_keeps_the_pitch(tmp_path: Path) -> None:
+    source = _tone(tmp_path / "tone.wav", 4.0, -12.0, 1, rate=24_000)
+    ratios = [1.0, 1.04, 1.2345, 0.85, *np.linspace(1.01, 1.45, 33)]
+    jobs = [(source, float(r), tmp_path / f"line{i}.f32") for i, r in enumerate(ratios)]
+    stretch_many(jobs, 44_100, work_dir=tmp_path)
+    for _, ratio, path in jobs:
+        samples = np.fromfile(path, dtype="<f4")
+        assert len(samples) / 44_100 == pytest.approx(4.0 / ratio, abs=0.03)
+        middle = samples[len(samples) // 4 : -len(samples) // 4]
+        crossings = np.count_nonzero(np.diff(np.signbit(middle)))
+        assert crossings / 2 / (len(middle) / 44_100) == pytest.approx(1000, rel=0.01)
+    assert len(np.fromfile(jobs[0][2], dtype="<f4")) == pytest.approx(4 * 44_100, abs=2)
+    assert [p for p in tmp_path.iterdir() if p.is_dir()] == []

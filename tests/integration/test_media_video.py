@@ -1,0 +1,247 @@
+"""The finished file: picture untouched, dub on time and whole, tracks named, nothing carried along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from dubline.media.mux import SubtitleTrack, mux, stream_hash
+from dubline.media.picture import make_clip
+from dubline.media.preview import preview
+from dubline.media.probe import probe
+from dubline.models import MediaInfo
+from dubline.settings import Settings
+
+RATE = 48_000
+CLICKS_S = (0.05, 0.5, 1.0)
+
+
+@pytest.fixture
+def srt(tmp_path: Path) -> Path:
+    path = tmp_path / "words.srt"
+    path.write_text("1\n00:00:00,200 --> 00:00:01,200\nOlá, mundo\n\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def clicks(tmp_path: Path) -> Callable[[MediaInfo], Path]:
+    """A dub as long as the media, with a click at known times."""
+
+    def make(info: MediaInfo) -> Path:
+        pcm = np.zeros((round(info.duration_s * RATE), 2), np.float32)
+        for at_s in CLICKS_S:
+            start = int(at_s * RATE)
+            pcm[start : start + 240] = 0.8 * np.sin(2 * np.pi * 1000 * np.arange(240) / RATE)[: len(pcm[start:]), None]
+        path = tmp_path / "dub.wav"
+        soundfile.write(path, pcm, RATE)
+        return path
+
+    return make
+
+
+def _onsets(path: Path) -> list[float]:
+    """Times at which the default track's clicks sound, as a player shows them."""
+    with av.open(str(path)) as container:
+        zero_s = (container.start_time or 0) / 1e6
+        track = container.streams.audio[0]
+        parts, first_s = [], None
+        for frame in container.decode(track):
+            first_s = frame.time if first_s is None else first_s
+            parts.append(frame.to_ndarray()[0])
+    pcm = np.abs(np.concatenate(parts))
+    loud = np.flatnonzero(pcm > 0.3)
+    starts = loud[np.insert(np.diff(loud) > RATE // 10, 0, True)]
+    assert first_s is not None
+    return [float(s) / RATE + first_s - zero_s for s in starts]
+
+
+def _picture_times(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        zero_s = (container.start_time or 0) / 1e6
+        return sorted(float(p.pts * p.time_base) - zero_s for p in container.demux(video=0) if p.pts is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("gen/ls3_bframes_negdts.mp4", "mp4"),
+        ("gen/ls3_vfr.mp4", "mp4"),
+        ("gen/ls3_hevc10.mp4", "mp4"),
+        ("gen/ls3_av1_opus.mkv", "mp4"),
+        ("gen/ls3_vp9_opus.webm", "mp4"),
+        ("gen/ls3_ts_wrap.ts", "mp4"),
+        ("gen/ls3_flv.flv", "mp4"),
+        ("gen/ls3_gp3_h263_8k.3gp", "mkv"),
+        ("gen/ls3_fragmented.mp4", "mp4"),
+        ("gen/ls3_audio_longer.mp4", "mp4"),
+        ("gen/ls3_video_longer.mp4", "mp4"),
+        ("odd/ax_sample.avi", "mp4"),
+        ("odd/ae_cover_art.mp4", "mp4"),
+    ],
+)
+def test_the_picture_is_copied_and_the_sound_is_on_time(
+    media_dir: Path, tmp_path: Path, srt: Path, clicks: Callable[[MediaInfo], Path], name: str, suffix: str
+) -> None:
+    source = media_dir / "video" / name
+    info = probe(source, Settings())
+    done = mux(
+        source,
+        info,
+        clicks(info),
+        work_dir=tmp_path,
+        target_language="pt-BR",
+        subtitles=[SubtitleTrack(srt, "pt-BR"), SubtitleTrack(srt, "en")],
+    )
+    out = probe(done.path, Settings())
+    assert (done.suffix, done.video_copied) == (suffix, True)
+    assert stream_hash(source, "video") == stream_hash(done.path, "video")
+    assert [s.kind for s in out.streams] == ["video", "audio", "subtitle", "subtitle"]
+    assert [s.language for s in out.streams][1:] == ["por", "por", "eng"]
+    assert out.streams[1].is_default
+    assert out.duration_s == pytest.approx(info.duration_s, abs=0.025)
+    assert _onsets(done.path) == pytest.approx(CLICKS_S, abs=0.025)
+    if suffix == "mp4" and info.video is not None and info.video.has_timestamps:
+        np.testing.assert_allclose(_picture_times(done.path), _picture_times(source), atol=0.002)
+
+
+def test_the_hash_sees_a_change_of_the_picture(media_dir: Path) -> None:
+    folder = media_dir / "video/gen"
+    assert stream_hash(folder / "ls3_rotated_90_phone.mov", "video") != stream_hash(folder / "ls3_vfr.mp4", "video")
+
+
+def test_the_original_sound_is_kept_on_demand(
+    media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path]
+) -> None:
+    source = media_dir / "video/gen/ls3_two_audio_por_default.mkv"
+    info = probe(source, Settings())
+    done = mux(
+        source,
+        info,
+        clicks(info),
+        work_dir=tmp_path,
+        target_language="es",
+        original_audio_index=2,
+        original_language="en",
+    )
+    out = probe(done.path, Settings())
+    assert [(s.language, s.is_default) for s in out.audio] == [("spa", True), ("eng", False)]
+    assert stream_hash(source, "audio", index=1) == stream_hash(done.path, "audio", index=1)
+
+
+def test_a_phone_video_stays_upright(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path]) -> None:
+    source = media_dir / "video/gen/ls3_rotated_90_phone.mov"
+    info = probe(source, Settings())
+    done = mux(source, info, clicks(info), work_dir=tmp_path, target_language="es")
+    turns = []
+    for path in (source, done.path):
+        with av.open(str(path)) as container:
+            turns.append(next(container.decode(video=0)).rotation)
+    assert turns[0] == turns[1] != 0
+
+
+def test_nothing_of_the_containers_words_is_carried_along(
+    media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path]
+) -> None:
+    for name in (
+        "video/gen/ls3_huge_metadata.mp4",
+        "video/gen/ls3_subs_chapters.mkv",
+        "bad/mkv_attachment_traversal.mkv",
+    ):
+        source = media_dir / name
+        info = probe(source, Settings())
+        done = mux(source, info, clicks(info), work_dir=tmp_path, target_language="es")
+        with av.open(str(done.path)) as container:
+            assert set(container.metadata) <= {"major_brand", "minor_version", "compatible_brands"}
+            assert not container.chapters()
+            assert [s.type for s in container.streams] == ["video", "audio"]
+
+
+@pytest.mark.parametrize("name", ["gen/ls3_audio_with_cover.mp3", "gen/ls3_cover_art_first.m4a", "odd/ax_eac3joc.mp4"])
+def test_sound_alone_becomes_m4a(
+    media_dir: Path, tmp_path: Path, srt: Path, clicks: Callable[[MediaInfo], Path], name: str
+) -> None:
+    source = media_dir / "video" / name
+    info = probe(source, Settings())
+    done = mux(
+        source,
+        info,
+        clicks(info),
+        work_dir=tmp_path,
+        target_language="es",
+        subtitles=[SubtitleTrack(srt, "es")],
+        burn=srt,
+    )
+    out = probe(done.path, Settings())
+    assert (done.suffix, done.media_type, done.video_copied) == ("m4a", "audio/mp4", False)
+    assert [s.kind for s in out.streams] == ["audio"]
+    assert out.duration_s == pytest.approx(info.duration_s, abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["ls3_odd_yuv444_217x385.mp4", "ls3_rotated_90_phone.mov"])
+def test_subtitles_are_burned_in(
+    media_dir: Path, tmp_path: Path, srt: Path, clicks: Callable[[MediaInfo], Path], name: str
+) -> None:
+    source = media_dir / "video/gen" / name
+    info = probe(source, Settings())
+    done = mux(source, info, clicks(info), work_dir=tmp_path, target_language="es", burn=srt)
+    out = probe(done.path, Settings())
+    assert not done.video_copied
+    assert out.video is not None
+    assert (out.video.width, out.video.height) == (216, 384)
+    assert out.duration_s == pytest.approx(info.duration_s, abs=0.025)
+    assert out.video.packets == (info.video.packets if info.video else 0)
+    assert _difference(source, done.path, at_s=0.6) > 3 * _difference(source, done.path, at_s=2.0)
+
+
+def _difference(source: Path, burned: Path, *, at_s: float) -> float:
+    """Share of strongly changed pixels in the lower third of the frame at a time, both pictures upright."""
+    frames = []
+    for path in (source, burned):
+        with av.open(str(path)) as container:
+            frame = next(f for f in container.decode(video=0) if f.time is not None and f.time >= at_s)
+            upright = np.rot90(frame.to_ndarray(format="gray"), frame.rotation // 90)
+        frames.append(upright[:384, :216].astype(int)[256:])
+    return float(np.mean(np.abs(frames[0] - frames[1]) > 60)) + 1e-4
+
+
+@pytest.mark.parametrize(
+    "name", ["gen/ls3_rotated_90_phone.mov", "gen/ls3_hevc10.mp4", "gen/ls3_short_0.3s.mp4", "odd/ae_sar_2by3.mp4"]
+)
+def test_previews(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path], name: str) -> None:
+    source = media_dir / "video" / name
+    info = probe(source, Settings())
+    items = {i.name: i for i in preview(source, info, clicks(info), work_dir=tmp_path)}
+    assert set(items) == {"peaks", "thumbnail1", "thumbnail2", "thumbnail3", "clip"}
+    for item in items.values():
+        if item.name == "peaks":
+            continue
+        with av.open(str(item.path)) as container:
+            picture = container.streams.video[0]
+            assert max(picture.width, picture.height) <= 480
+            if "rotated" in name:
+                assert picture.height > picture.width
+    peaks = json.loads(items["peaks"].path.read_text())
+    assert 0 < len(peaks) <= 800
+    assert max(peaks) == pytest.approx(0.8, abs=0.01)
+
+
+def test_sound_alone_has_peaks_only(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path]) -> None:
+    source = media_dir / "video/gen/ls3_audio_with_cover.mp3"
+    info = probe(source, Settings())
+    assert [i.name for i in preview(source, info, clicks(info), work_dir=tmp_path)] == ["peaks"]
+
+
+def test_the_samples_picture(tmp_path: Path) -> None:
+    sound = tmp_path / "sound.wav"
+    soundfile.write(sound, 0.1 * np.ones(24_000), 24_000)
+    make_clip(sound, 1.0, tmp_path / "sample.mp4", work_dir=tmp_path)
+    info = probe(tmp_path / "sample.mp4", Settings())
+    assert info.video is not None
+    assert (info.video.width, info.video.height) == (640, 360)
+    assert info.duration_s == pytest.approx(1.0, abs=0.05)
