@@ -83,7 +83,9 @@ def _bench(arguments: argparse.Namespace, lecture: Path, talk: Path, work: Path)
             statistics.median(again) <= 6,
         )
     )
-    spanish = _dub(lecture, work / "home0", work / "es", "--to", "es", "--mt", "simulated", "--tts", "simulated", "--listen", "off")
+    spanish = _dub(
+        lecture, work / "home0", work / "es", "--to", "es", "--mt", "simulated", "--tts", "simulated", "--listen", "off"
+    )
     heard_s = spanish.json()["run"]["busy_s"].get("stt:faster-whisper", 0.0)
     rows.append(("a second language, seconds of STT", f"{heard_s:.1f} s", "0 s", heard_s == 0))
     if not arguments.skip_long and talk.is_file():
