@@ -40,7 +40,6 @@ from tasks.transcribe_speech import (
 )
 from tasks.translate_text import EditRequest, Lines, TranslateRequest, apply_line_edits, translate_text
 
-
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=get_settings().cpu_threads)
 
 
