@@ -67,8 +67,8 @@ def main() -> int:
         settings = get_settings()
         os.umask(0o077)
         _sweep(settings)
+        _check(request, settings)
         with use_server(settings) as server:
-            _check(request, settings)
             result, run = _run(request, settings, server, wire)
             files = _export(request, settings, result, run)
         wire.send("done", files=files, verdict=result.verdict, message=result.message, run=run)
@@ -102,6 +102,7 @@ def _check(request: LocalRequest, settings: Settings) -> None:
     choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=options.source_language)
     choose_tts(settings, engine=options.tts_engine, language=options.target_language, voice=options.tts_voice)
     if options.source_language is not None:
+        # With the language to be detected, the pair is checked as soon as it is known.
         choose_mt(
             settings,
             engine=options.translation_engine,

@@ -211,5 +211,10 @@ def _message(inputs: ReportInputs, verdict: Verdict, reasons: tuple[str, ...]) -
     if verdict == "pass":
         paces = [p.stretch for p in inputs.timeline.placements if p.length_samples > 0]
         pace = f", median pace {median(paces):.2f}" if paces else ""
-        return f"{len(inputs.lines)} lines dubbed{pace}; nothing to mend was found."
-    return f"{len(inputs.lines)} lines dubbed. {reasons[0]}"
+        return f"{_count(inputs)} dubbed{pace}; nothing to mend was found."
+    return f"{_count(inputs)} dubbed. {reasons[0]}"
+
+
+def _count(inputs: ReportInputs) -> str:
+    count = len(inputs.lines)
+    return f"{count} line" if count == 1 else f"{count} lines"
