@@ -11,8 +11,10 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from bench.process_tree import Measured, measure
@@ -103,9 +105,15 @@ def _bench(arguments: argparse.Namespace, lecture: Path, talk: Path, work: Path)
 
 
 def _home(folder: Path) -> Path:
-    """A fresh state folder with the machine's prepared weights."""
+    """A state folder with the machine's prepared weights and an empty Prefect database, its server stopped again."""
     folder.mkdir(parents=True)
     (folder / "models").symlink_to(get_settings().weights_dir)
+    # Prefect makes its database once a machine; that is set-up, not dubbing.
+    prime = "from deployments.prefect_server import use_server as u; from dubline.settings import get_settings as g\n"
+    prime += "with u(g()) as server: server.wait()"
+    subprocess.run([sys.executable, "-c", prime], check=True, env={**os.environ, "DUBLINE_HOME": str(folder)})
+    while any(Path(f"/proc/{pid}").exists() for pid in _server_pid(folder)):
+        time.sleep(0.5)
     return folder
 
 

@@ -49,7 +49,7 @@ def measure(
 
         def watch() -> None:
             nonlocal peak
-            while not ended.wait(0.1):
+            while not ended.wait(0.4):
                 try:
                     root = psutil.Process(child.pid)
                     tree = [root, *root.children(recursive=True)]

@@ -39,7 +39,7 @@ class Reference:
         venv.create(work / "venv", with_pip=True)
         python = work / "venv" / "bin" / "python"
         constraints = Path(__file__).resolve().parents[1] / "constraints.txt"
-        install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        install = [str(python), "-m", "pip", "-qqq", "install", "--disable-pip-version-check"]
         subprocess.run([*install, "-c", str(constraints), *_PACKAGES], check=True)
         models, tools = work / "models", work / "tools"
         models.mkdir()

@@ -174,13 +174,17 @@ def _job_id(request: LocalRequest) -> str:
 
 
 def _preload(options: DubOptions, settings: Settings) -> None:
-    """Load the recogniser while Prefect starts. A failure shows again, in words, when the stage needs it."""
+    """Load the engines while Prefect starts. A failure shows again, in words, when the stage needs them."""
     from dubline.engines.pool import preload
-    from dubline.engines.registry import choose_stt
+    from dubline.engines.registry import choose_stt, choose_tts
 
     try:
         preload(
             choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=options.source_language),
+            settings,
+        )
+        preload(
+            choose_tts(settings, engine=options.tts_engine, language=options.target_language, voice=options.tts_voice),
             settings,
         )
     except EngineError:

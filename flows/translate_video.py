@@ -17,7 +17,7 @@ from dubline.stages.synthesize import plan_batches
 from dubline.stages.transcribe import SpeechPlan
 from tasks._policies import load
 from tasks._progress import TRACKER
-from tasks._run import OUTCOMES, run, run_all
+from tasks._run import OUTCOMES, finish, run, run_all, start
 from tasks.build_report import ReportRequest, build_report
 from tasks.extract_audio import ExtractRequest, extract_audio
 from tasks.fit_speech import FitRequest, fit_speech
@@ -202,7 +202,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    preview = await run(preview_video, PreviewRequest(video=muxed.video, audio=mixed.audio, **common), **fresh)
+    looking = start(preview_video, PreviewRequest(video=muxed.video, audio=mixed.audio, **common), **fresh)
     stats = tuple(
         r.stats
         for r in (
@@ -218,7 +218,6 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             mixed,
             subtitles,
             muxed,
-            preview,
         )
     )
     report = await run(
@@ -242,6 +241,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
+    preview = await finish(looking)
     result = JobResult(
         job_id=params.job_id,
         source_language=language,
@@ -259,7 +259,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             Artifact(name="report", suffix=f"{target}.report.json", ref=report.report),
             *preview.artifacts,
         ),
-        stats=stats,
+        stats=(*stats, preview.stats, report.stats),
     )
     done = await run(publish_result, PublishRequest(result=result, **common), **fresh)
     return done.result

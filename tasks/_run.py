@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
 from prefect.tasks import Task
 
 from dubline.cancel import STOP
@@ -40,11 +41,22 @@ async def run(task: Task[..., R], request: StageRequest, *, refresh: bool = Fals
     return await state.aresult()
 
 
+def start(task: Task[..., R], request: StageRequest, *, refresh: bool = False) -> PrefectFuture[R]:
+    """Run one task beside what follows; `finish` gives its result."""
+    STOP.check()
+    return task.with_options(refresh_cache=refresh).submit(request)
+
+
+async def finish(future: PrefectFuture[R]) -> R:
+    """The result of a task that was started, or its error."""
+    future.wait()
+    OUTCOMES.count(future.state)
+    return await future.state.aresult()
+
+
 async def run_all(task: Task[..., R], requests: Sequence[StageRequest], *, refresh: bool = False) -> list[R]:
     """Map a task over requests; results in their order, the first error as soon as all have ended."""
     STOP.check()
     futures = task.with_options(refresh_cache=refresh).map(list(requests))
     futures.wait()
-    for future in futures:
-        OUTCOMES.count(future.state)
-    return [await future.state.aresult() for future in futures]
+    return [await finish(future) for future in futures]

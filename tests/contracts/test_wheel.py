@@ -42,7 +42,11 @@ def test_it_installs_clean_and_helps(wheel: Path, tmp_path: Path) -> None:
         assert name in shown
     (tmp_path / "talk.mp4").write_bytes(b"x")
     refused = subprocess.run(
-        [command, "dub", "talk.mp4", "--to", "pt-BR", "--json"], capture_output=True, text=True, cwd=tmp_path, check=False
+        [command, "dub", "talk.mp4", "--to", "pt-BR", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
     )
     assert refused.returncode == 2
     assert "local_stack_missing" in refused.stdout

@@ -52,7 +52,9 @@ def _dub(path: Path, home: Path, *options: str) -> tuple[subprocess.CompletedPro
 
 def _files(home: Path) -> set[str]:
     """What lies in the state folder, but for the server's own."""
-    return {str(p.relative_to(home)) for p in home.rglob("*") if p.is_file() and "prefect" not in p.relative_to(home).parts}
+    return {
+        str(p.relative_to(home)) for p in home.rglob("*") if p.is_file() and "prefect" not in p.relative_to(home).parts
+    }
 
 
 @pytest.fixture(scope="module")
