@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -202,7 +203,7 @@ def replacing(target: Path) -> Iterator[Path]:
         StorageFull: the disk has no room.
         EngineUnavailable: `weights_unwritable`.
     """
-    temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    temporary = target.with_name(f".{os.getpid()}-{threading.get_ident()}-{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
