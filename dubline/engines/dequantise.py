@@ -7,7 +7,6 @@ becomes one float node on the unquantised input, its weights `(w_q - zero_point)
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,6 +15,8 @@ import numpy as np
 
 def dequantise(source: Path, target: Path) -> int:
     """Write the float form of a dynamically quantised model. Returns how many nodes were turned back.
+
+    Weights of type uint8 or int8 become float32 of the same shape; the caller puts the file into its place.
 
     Raises:
         ValueError: a chain is not of the known shape; nothing is written.
@@ -82,12 +83,7 @@ def dequantise(source: Path, target: Path) -> int:
     del graph.node[:], graph.initializer[:]
     graph.node.extend(kept)
     graph.initializer.extend(initializers)
-    temporary = target.with_name(f".{os.getpid()}-{target.name}")
-    try:
-        onnx.save(model, str(temporary))
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    onnx.save(model, str(target))
     return len(replaced)
 
 

@@ -15,14 +15,13 @@ from dubline import ledger
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
 from dubline.engines.spoken_text import spoken
 from dubline.errors import EngineError, EngineUnavailable
-from dubline.languages import base
 from dubline.settings import Settings
 
 # Constants of espeak-ng's speak_lib.h.
 _RETRIEVAL, _POS_CHARACTER, _UTF8, _RATE = 1, 1, 1, 1
 _WORDS_PER_MINUTE = 165
 _LANGUAGES = {
-    "en-US": "en-us", "en-GB": "en-gb", "pt-BR": "pt-br", "pt-PT": "pt", "es": "es", "fr": "fr-fr", "it": "it",
+    "en-US": "en-us", "en-GB": "en", "pt-BR": "pt-br", "pt-PT": "pt", "es": "es", "fr": "fr-fr", "it": "it",
     "de": "de", "nl": "nl", "ca": "ca", "gl": "gl", "ro": "ro", "pl": "pl", "cs": "cs", "sk": "sk", "hu": "hu",
     "sv": "sv", "da": "da", "nb": "nb", "fi": "fi", "et": "et", "lv": "lv", "lt": "lt", "ru": "ru", "uk": "uk",
     "bg": "bg", "sr": "sr", "hr": "hr", "sl": "sl", "el": "el", "tr": "tr", "hi": "hi", "bn": "bn", "ta": "ta",
@@ -84,10 +83,10 @@ class Espeak:
     def __init__(self) -> None:
         import espeakng_loader
 
-        self._folder = tempfile.TemporaryDirectory(prefix="dubline-espeak-")
-        library = Path(self._folder.name) / "libespeak.so"
-        shutil.copyfile(espeakng_loader.get_library_path(), library)
-        self._library: Any = ctypes.CDLL(str(library))
+        with tempfile.TemporaryDirectory(prefix="dubline-espeak-") as folder:  # needed only until it is mapped
+            library = Path(folder) / "libespeak.so"
+            shutil.copyfile(espeakng_loader.get_library_path(), library)
+            self._library: Any = ctypes.CDLL(str(library))
         rate = self._library.espeak_Initialize(_RETRIEVAL, 0, str(espeakng_loader.get_data_path()).encode(), 0)
         if rate <= 0:
             raise EngineUnavailable("espeak-ng could not be started.", hint="make setup")
@@ -122,8 +121,3 @@ class Espeak:
 
     def close(self) -> None:
         self._library.espeak_Terminate()
-        self._folder.cleanup()
-
-
-def speaks(language: str) -> bool:
-    return any(base(v) == base(language) for v in _LANGUAGES)

@@ -21,14 +21,29 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# The languages of Whisper's multilingual models (openai/whisper, tokenizer), by ISO 639-1 code.
-LANGUAGES = frozenset(
+# The languages of Whisper's multilingual models (openai/whisper, tokenizer), by its own codes.
+_CODES = frozenset(
     """
     en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi
     ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd
     gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue
     """.split()  # noqa: SIM905
 )
+# Whisper's code where it differs from the subtag that BCP 47 prefers.
+_OWN_CODE = {"nb": "no", "jv": "jw", "fil": "tl", "cmn": "zh", "arb": "ar"}
+_TAG = {"no": "nb", "jw": "jv"}
+
+
+def language_tag(code: str) -> str:
+    """BCP 47 form of one of Whisper's codes: `pt` gives `pt-BR`, `jw` gives `jv`."""
+    return canonical(_TAG.get(code, code))
+
+
+def whisper_code(tag: str) -> str:
+    """Whisper's code of a BCP 47 tag: `pt-BR` gives `pt`, `nb` gives `no`."""
+    return _OWN_CODE.get(base(tag), base(tag))
+
+
 _HUB_SIZES = ("tiny", "tiny.en", "base", "base.en", "small", "medium", "large-v3", "large-v3-turbo", "distil-large-v3")
 _BEAM = 1  # beam 5 costs twice the time; on the talks measured it changed few words
 
@@ -36,11 +51,12 @@ _BEAM = 1  # beam 5 costs twice the time; on the talks measured it changed few w
 def _local(settings: Settings, model: str) -> Path | None:
     """A folder with the model, when one is here, without joining or fetching anything."""
     path = Path(model).expanduser()
-    if ("/" in model or path.is_dir()) and (path / "model.bin").is_file():
+    if (path / "model.bin").is_file():
         return path
-    found = weights.find(settings, f"faster-whisper-{model}")
-    if found is not None and (found / "model.bin").is_file():
-        return found
+    for name in (f"faster-whisper-{model}", model):
+        found = weights.find(settings, name)
+        if found is not None and (found / "model.bin").is_file():
+            return found
     if model == "tiny.en":
         folder = weights.package_folder(weights.WHISPER_TINY_EN[0])
         return folder / weights.WHISPER_TINY_EN[1] if folder is not None else None
@@ -68,12 +84,12 @@ class _Plugin:
             return None
         return Missing(
             f"The Whisper model {Path(name).name} is not here.",
-            "Put its folder into MODELS_DIR, or set ALLOW_HUB=true.",
+            "make setup" if name in ("base", "tiny.en") else "Put its folder into MODELS_DIR, or set ALLOW_HUB=true.",
         )
 
     def capabilities(self, settings: Settings) -> Capabilities:
         models = tuple(m for m in _HUB_SIZES if self.missing(settings, m) is None)
-        return Capabilities(tier="best", languages=LANGUAGES, models=models, quality=1.0)
+        return Capabilities(tier="best", languages=frozenset(map(language_tag, _CODES)), models=models, quality=1.0)
 
     def fingerprint(self, settings: Settings, model: str | None = None, pair: tuple[str, str] | None = None) -> str:
         name = model or "base"
@@ -85,13 +101,19 @@ class _Plugin:
         stat = (folder / "model.bin").stat()
         return hashlib.sha256(f"{folder.name}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:16]
 
+    def memory_bytes(self, settings: Settings, model: str | None = None) -> int:
+        """About what a loaded model holds: its file, and the working memory of a window."""
+        folder = _local(settings, model or "base")
+        stored = (folder / "model.bin").stat().st_size if folder is not None else 150_000_000
+        return stored + 200_000_000
+
     def load(self, settings: Settings, model: str | None = None) -> Whisper:
         gap = self.missing(settings, model)
         if gap is not None:
             raise EngineUnavailable(gap.reason, code="weights_missing", hint=gap.command)
         name = model or "base"
         with ledger.busy("load:faster-whisper"):
-            folder = _local(settings, name) or (weights.whisper_base(settings) if name == "base" else None)
+            folder = weights.whisper_base(settings) if name == "base" else _local(settings, name)
             return Whisper(str(folder) if folder else name, settings, is_local=folder is not None)
 
 
@@ -120,11 +142,13 @@ class Whisper:
 
     def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
         """Words of audio that holds (mostly) speech; voice activity was found before."""
+        if len(audio) == 0:
+            return SttResult(language=language or "en", language_probability=0.0, segments=())
         with self._lock, ledger.busy("stt:faster-whisper"):
             try:
                 rows, info = self._model.transcribe(
                     audio,
-                    language=base(language) if language else None,
+                    language=whisper_code(language) if language else None,
                     beam_size=_BEAM,
                     word_timestamps=True,
                     condition_on_previous_text=False,
@@ -155,7 +179,7 @@ class Whisper:
                 kind = EngineOutOfMemory if "memory" in str(error).lower() else EngineError
                 raise kind("Whisper failed on a part of the sound.") from error
         return SttResult(
-            language=canonical(info.language),
+            language=language_tag(info.language),
             language_probability=float(info.language_probability),
             segments=segments,
         )
@@ -163,7 +187,7 @@ class Whisper:
     def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:
         with self._lock, ledger.busy("stt:faster-whisper"):
             language, probability, _ = self._model.detect_language(audio)
-        return canonical(language), float(probability)
+        return language_tag(language), float(probability)
 
     def close(self) -> None:
         del self._model

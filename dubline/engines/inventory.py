@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
-from dubline.engines import registry, weights
+from dubline.engines import kokoro_voices, registry, weights
 from dubline.engines.base import Capabilities, EngineKind
 from dubline.errors import EngineUnavailable
 from dubline.models import Frozen
@@ -48,7 +49,10 @@ def engine_rows(settings: Settings) -> list[EngineRow]:
     out: list[EngineRow] = []
     for kind in _KINDS:
         for plugin in registry.plugins(kind).values():
-            able, gap = plugin.capabilities(settings), plugin.missing(settings)
+            answer = registry.ask(plugin, settings)
+            if answer is None:
+                continue
+            able, gap = answer
             out.append(
                 EngineRow(
                     kind=kind,
@@ -69,9 +73,9 @@ def engine_rows(settings: Settings) -> list[EngineRow]:
             )
         out += [
             EngineRow(
-                kind=kind, engine=b.id, title=b.id, state="broken", reason=b.reason, command="reinstall the plug-in"
+                kind=kind, engine=b.id, title=b.id, state="broken", reason=b.reason, command="reinstall its package"
             )
-            for b in registry.broken(kind)
+            for b in registry.broken(kind, settings)
         ]
     return out
 
@@ -98,19 +102,8 @@ def checks(settings: Settings) -> list[Check]:
         rows.append(
             Check(name=module, state="ok" if found else "missing", detail=why, command="" if found else "make setup")
         )
-    base_here = weights.find(settings, weights.WHISPER_BASE.name) or weights.has_parts(weights.WHISPER_BASE)
-    rows.append(_weights("Whisper base", bool(base_here)))
-    kokoro_here = weights.find(settings, weights.KOKORO.name) or weights.has_parts(weights.KOKORO)
-    rows.append(_weights("Kokoro", bool(kokoro_here)))
-    voices = weights.has_voices(settings)
-    rows.append(
-        Check(
-            name="Kokoro's voices",
-            state="ok" if voices else "optional",
-            detail="npm kokoro-js" if voices else "without them the mechanical espeak voices are used",
-            command="" if voices else f"apt install npm && {weights.SETUP}",
-        )
-    )
+    rows += [_weights("Whisper base", weights.WHISPER_BASE, settings), _weights("Kokoro", weights.KOKORO, settings)]
+    rows.append(_voices(settings))
     pairs = registry.pairs(settings)
     rows.append(
         Check(
@@ -152,10 +145,33 @@ def _ffmpeg() -> Check:
         return Check(name="ffmpeg", state="missing", detail=error.message, command=error.hint)
 
 
-def _weights(title: str, here: bool) -> Check:
+def _weights(title: str, joined: weights.Joined, settings: Settings) -> Check:
+    label = f"weights: {title}"
+    if not weights.is_here(settings, joined):
+        return Check(name=label, state="missing", detail="not found", command="make setup")
+    found = weights.find(settings, joined.name)
+    if found is None:
+        return Check(name=label, state="ok", detail="in the installed packages, joined at first use")
+    if found.is_relative_to(settings.weights_dir):
+        try:
+            weights.verify(settings, found, joined.sha256)
+        except EngineUnavailable as error:
+            return Check(name=label, state="missing", detail=error.message, command=weights.SETUP)
+    return Check(name=label, state="ok", detail="from MODELS_DIR" if _is_own(found, settings) else "prepared, whole")
+
+
+def _is_own(found: Path, settings: Settings) -> bool:
+    return settings.models_dir is not None and found.is_relative_to(settings.models_dir)
+
+
+def _voices(settings: Settings) -> Check:
+    label = "Kokoro's voices"
+    if kokoro_voices.is_here(settings):
+        return Check(name=label, state="ok", detail="npm kokoro-js")
+    npm = "" if shutil.which("npm") else "apt install npm && "
     return Check(
-        name=f"weights: {title}",
-        state="ok" if here else "missing",
-        detail="from the installed packages or MODELS_DIR" if here else "not found",
-        command="" if here else "make setup",
+        name=label,
+        state="optional",
+        detail="without them the mechanical espeak voices are used",
+        command=f"{npm}{weights.SETUP}",
     )

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dubline import ledger
-from dubline.engines import weights
+from dubline.engines import kokoro_voices, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
 from dubline.engines.dequantise import dequantise
 from dubline.engines.spoken_text import spoken
-from dubline.errors import EngineError, EngineUnavailable
-from dubline.languages import base
+from dubline.errors import EngineError, EngineOutOfMemory, EngineOutputInvalid, EngineUnavailable
 from dubline.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,9 +63,9 @@ class _Plugin:
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("kokoro_onnx") is None:
             return Missing("The package kokoro-onnx is not installed.", "make setup")
-        if weights.find(settings, weights.KOKORO.name) is None and not weights.has_parts(weights.KOKORO):
+        if not weights.is_here(settings, weights.KOKORO):
             return Missing("Kokoro's weights are not installed.", "make setup")
-        if not weights.has_voices(settings):
+        if not kokoro_voices.is_here(settings):
             return Missing("Kokoro's voices are not here; they come with npm.", f"apt install npm && {weights.SETUP}")
         return None
 
@@ -84,10 +83,10 @@ class _Plugin:
     def load(self, settings: Settings, model: str | None = None) -> Kokoro:
         gap = self.missing(settings)
         if gap is not None:
-            raise EngineUnavailable(gap.reason, code="engine_unavailable", hint=gap.command)
+            raise EngineUnavailable(gap.reason, hint=gap.command)
         with ledger.busy("load:kokoro"):
             return Kokoro(
-                form_path(settings, chosen_form(settings)), weights.voices_file(settings), settings.cpu_threads
+                form_path(settings, chosen_form(settings)), kokoro_voices.voices_file(settings), settings.cpu_threads
             )
 
 
@@ -116,32 +115,35 @@ class Kokoro:
         """Speak a text, in several calls when it is long (memory grows with the text of one)."""
         import numpy as np
 
+        known = {v.id: v.language for v in voices()}
+        if voice not in known:
+            raise EngineError(f"Kokoro has no voice {voice}.", code="voice_unknown")
+        espeak = _ESPEAK[known[voice]]  # the accent is the voice's own
         parts: list[NDArray[np.float32]] = []
         pause = np.zeros(int(_JOIN_PAUSE_S * RATE_HZ), np.float32)
         for part in split_text(spoken(text, language), _MAX_CHARS):
-            samples = self._speak(part, voice, language, rate)
+            samples = self._speak(part, voice, espeak, rate)
             if len(samples):
                 parts += [pause, samples] if parts else [samples]
         return TtsResult(np.concatenate(parts) if parts else np.zeros(0, np.float32), RATE_HZ)
 
-    def _speak(self, text: str, voice: str, language: str, rate: float) -> NDArray[np.float32]:
+    def _speak(self, text: str, voice: str, espeak: str, rate: float) -> NDArray[np.float32]:
         import numpy as np
 
-        espeak = _ESPEAK[_LANGUAGES.get(voice[:1], language)]
         if not any(c.isalnum() for c in text):
             return np.zeros(0, np.float32)
-        phonemes = self._library.tokenizer.phonemize(text, espeak)
-        if not any(c.isalpha() for c in phonemes):
-            return np.zeros(0, np.float32)
         try:
+            phonemes = self._library.tokenizer.phonemize(text, espeak)
+            if not any(c.isalpha() for c in phonemes):
+                return np.zeros(0, np.float32)
             with self._room, ledger.busy("tts:kokoro"):
                 samples, _ = self._library.create(
                     phonemes, voice=voice, lang=espeak, speed=rate, is_phonemes=True, trim=True
                 )
         except (ValueError, IndexError) as error:
-            raise EngineError(
-                "Kokoro could not speak a text.", code="engine_output_invalid", retryable=False
-            ) from error
+            raise EngineOutputInvalid("Kokoro could not speak a text.", retryable=False) from error
+        except (MemoryError, RuntimeError) as error:
+            raise EngineOutOfMemory("Kokoro ran out of memory or failed inside.") from error
         return np.asarray(samples, dtype=np.float32)
 
     def close(self) -> None:
@@ -163,60 +165,66 @@ def split_text(text: str, limit: int) -> list[str]:
 
 
 def form_path(settings: Settings, form: str) -> Path:
-    """The model in one of its forms, made on first use."""
+    """The model in one of its forms, `int8` or `float`, made on first use.
+
+    Raises:
+        EngineUnavailable: weights missing or damaged.
+    """
     shipped = weights.joined_file(settings, weights.KOKORO)
     if form == "int8":
         return shipped
-    target = settings.weights_dir / _FLOAT_FILE
-    if not target.exists():
-        with weights.locked(settings):
-            if not target.exists():
-                dequantise(shipped, target)
-    return target
+    made = weights.made_file(settings, _FLOAT_FILE)
+    if made is not None:
+        return made
+    with weights.locked(settings):
+        made = weights.made_file(settings, _FLOAT_FILE)
+        if made is None:
+            made = settings.weights_dir / _FLOAT_FILE
+            with weights.replacing(made) as temporary:
+                dequantise(shipped, temporary)
+            weights.record_made(settings, made)
+    return made
 
 
 def chosen_form(settings: Settings) -> str:
     """`int8` or `float`: the setting's word, else what was measured on this machine, else as shipped."""
     if settings.kokoro_form != "auto":
         return settings.kokoro_form
-    try:
-        return str(json.loads((settings.weights_dir / _FORM_FILE).read_text())["form"])
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
-        return "int8"
+    form = weights.read_json(settings.weights_dir / _FORM_FILE).get("form")
+    return form if form in ("int8", "float") else "int8"
 
 
-def prepare_forms(settings: Settings, say: Callable[[str], None]) -> None:
+def prepare_forms(settings: Settings, echo: Callable[[str], None]) -> None:
     """Measure both forms on this machine, once, and remember the faster one."""
     target = settings.weights_dir / _FORM_FILE
-    if target.exists() or settings.kokoro_form != "auto":
+    if settings.kokoro_form != "auto" or "form" in weights.read_json(target):
         return
-    say("Measuring which form of Kokoro is faster here (once, half a minute)")
-    seconds = {form: _measure(settings, form) for form in ("int8", "float")}
+    echo("Measuring which form of Kokoro is faster here (once, half a minute).")
+    seconds = measure(settings)
     form = min(seconds, key=lambda f: seconds[f])
     weights.write_json(target, {"form": form, "seconds": {k: round(v, 2) for k, v in seconds.items()}})
-    say(f"int8 {seconds['int8']:.1f} s, float {seconds['float']:.1f} s: {form} it is")
+    echo(f"Kokoro int8 {seconds['int8']:.1f} s, float {seconds['float']:.1f} s: {form} it is.")
 
 
-def _measure(settings: Settings, form: str) -> float:
-    """Wall seconds of two texts spoken at once, best of two, as synthesis does it."""
-    engine: Any = Kokoro(form_path(settings, form), weights.voices_file(settings), 2)
+def measure(settings: Settings, rounds: int = 4) -> dict[str, float]:
+    """Wall seconds of two texts spoken at once, by form.
+
+    The forms take turns and the best round of each counts, so that other work on the machine does not decide.
+    """
     text = "O trabalho de um bom tradutor é fazer com que ninguém perceba que ele esteve ali, nem por um segundo."
-    best = float("inf")
-    for attempt in range(3):
-        began_s = time.perf_counter()
-        threads = [
-            threading.Thread(target=engine.synthesize, args=(text,), kwargs={"voice": "pf_dora", "language": "pt-BR"})
-            for _ in range(2)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if attempt:  # the first run warms up
-            best = min(best, time.perf_counter() - began_s)
-    engine.close()
+    voices_path = kokoro_voices.voices_file(settings)
+    engines = {form: Kokoro(form_path(settings, form), voices_path, 2) for form in ("int8", "float")}
+    best = dict.fromkeys(engines, float("inf"))
+    with ThreadPoolExecutor(2) as threads:
+        for attempt in range(rounds):
+            for form, engine in engines.items():
+                began_s = time.perf_counter()
+                for future in [
+                    threads.submit(engine.synthesize, text, voice="pf_dora", language="pt-BR") for _ in range(2)
+                ]:
+                    future.result()
+                if attempt:  # the first round warms up
+                    best[form] = min(best[form], time.perf_counter() - began_s)
+    for engine in engines.values():
+        engine.close()
     return best
-
-
-def speaks(language: str) -> bool:
-    return any(base(v) == base(language) for v in _LANGUAGES.values())

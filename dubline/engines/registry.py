@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from dubline.engines.base import Capabilities, EngineKind, EnginePlugin, Tier
-from dubline.errors import EngineUnavailable, InputError
+from dubline.engines.base import Capabilities, EngineKind, EnginePlugin, Missing, Tier, TtsTraits, Voice
+from dubline.engines.pairs import closest, distance, nearest
+from dubline.errors import DublineError, EngineUnavailable, InputError
 from dubline.languages import base, canonical, name, same_language
 from dubline.models import EngineChoice
 from dubline.settings import Settings
 
 _RANK: dict[Tier, int] = {"best": 3, "good": 2, "last_resort": 1, "simulated": 0}
+_SEE = "See `dubline engines`."
 
 
+@dataclass(frozen=True)
 class Broken:
-    """A plug-in that could not be imported: listed with the reason, never chosen."""
+    """A plug-in that cannot be used: listed with the reason, never chosen."""
 
-    def __init__(self, kind: EngineKind, id: str, reason: str) -> None:
-        self.kind, self.id, self.reason = kind, id, reason
+    kind: EngineKind
+    id: str
+    reason: str
 
 
 @functools.cache
@@ -29,13 +35,16 @@ def _found(kind: EngineKind) -> tuple[dict[str, EnginePlugin], tuple[Broken, ...
     for entry in entry_points(group=f"dubline.engines.{kind}"):
         try:
             plugin = entry.load()
+            fits = isinstance(plugin, EnginePlugin) and plugin.kind == kind
         except Exception as error:  # a stranger's module may fail in any way; it must not take the others along
-            broken.append(Broken(kind, entry.name, f"{type(error).__name__} while importing"))
+            broken.append(Broken(kind, entry.name, f"it fails at import with {type(error).__name__}"))
             continue
-        if isinstance(plugin, EnginePlugin) and plugin.kind == kind:
-            good[plugin.id] = plugin
+        if not fits:
+            broken.append(Broken(kind, entry.name, f"it is no {kind.upper()} plug-in"))
+        elif plugin.id in good and good[plugin.id] is not plugin:
+            broken.append(Broken(kind, entry.name, f"another plug-in is called {plugin.id} too"))
         else:
-            broken.append(Broken(kind, entry.name, "is not an engine plug-in of this kind"))
+            good[plugin.id] = plugin
     return good, tuple(broken)
 
 
@@ -44,8 +53,25 @@ def plugins(kind: EngineKind) -> dict[str, EnginePlugin]:
     return _found(kind)[0]
 
 
-def broken(kind: EngineKind) -> tuple[Broken, ...]:
-    return _found(kind)[1]
+def broken(kind: EngineKind, settings: Settings) -> tuple[Broken, ...]:
+    """Plug-ins that failed at import, or fail when asked what they can do."""
+    rows = [a for p in plugins(kind).values() if isinstance(a := _ask(p, settings), Broken)]
+    return (*_found(kind)[1], *rows)
+
+
+def ask(plugin: EnginePlugin, settings: Settings) -> tuple[Capabilities, Missing | None] | None:
+    """What a plug-in can do and what it lacks; None when it fails at the question."""
+    answer = _ask(plugin, settings)
+    return None if isinstance(answer, Broken) else answer
+
+
+def _ask(plugin: EnginePlugin, settings: Settings, model: str | None = None) -> tuple[Capabilities, Any] | Broken:
+    try:
+        return plugin.capabilities(settings), plugin.missing(settings, model)
+    except DublineError:
+        raise
+    except Exception as error:  # as at import: a stranger's fault stays the stranger's
+        return Broken(plugin.kind, plugin.id, f"it fails when asked, with {type(error).__name__}")
 
 
 def get(kind: EngineKind, id: str) -> EnginePlugin:
@@ -53,82 +79,99 @@ def get(kind: EngineKind, id: str) -> EnginePlugin:
 
     Raises:
         InputError: `engine_unknown`, with the ids there are.
+        EngineUnavailable: `engine_broken`, when it is installed but fails at import.
     """
-    found = plugins(kind)
-    if id not in found:
-        known = sorted(found)
-        raise InputError(
-            f"There is no {kind.upper()} engine called {id}.",
-            code="engine_unknown",
-            hint=f"Choose one of: {', '.join(['auto', *known])}.",
-            details={"engines": known},
+    good, bad = _found(kind)
+    if id in good:
+        return good[id]
+    for row in bad:
+        if row.id == id:
+            raise EngineUnavailable(
+                f"The engine {id} is installed, but {row.reason}.", code="engine_broken", hint="Reinstall its package."
+            )
+    raise InputError(
+        f"There is no {kind.upper()} engine called {id}.",
+        code="engine_unknown",
+        hint=f"Choose one of: {', '.join(['auto', *sorted(good)])}.",
+        details={"engines": sorted(good)},
+    )
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    plugin: EnginePlugin
+    able: Capabilities
+    gap: Missing | None
+
+    def choice(
+        self, settings: Settings, *, model: str | None = None, pair: tuple[str, str] | None = None, voice: str = ""
+    ) -> EngineChoice:
+        return EngineChoice(
+            kind=self.plugin.kind,
+            engine=self.plugin.id,
+            version=self.plugin.version(),
+            model=model or "",
+            fingerprint=self.plugin.fingerprint(settings, model, pair),
+            voice=voice,
         )
-    return found[id]
 
 
-def _candidates(kind: EngineKind, engine: str, settings: Settings) -> list[tuple[EnginePlugin, Capabilities]]:
+def _candidates(kind: EngineKind, engine: str, settings: Settings, model: str | None = None) -> list[_Candidate]:
     """The plug-ins that may do the job, best first; those that are not simulated when none was named."""
     rows = [get(kind, engine)] if engine != "auto" else list(plugins(kind).values())
-    able = [(p, p.capabilities(settings)) for p in rows]
-    if engine == "auto":
-        able = [(p, c) for p, c in able if c.tier != "simulated"]
-    return sorted(able, key=lambda pc: (_RANK[pc[1].tier], pc[1].quality), reverse=True)
+    out: list[_Candidate] = []
+    for plugin in rows:
+        answer = _ask(plugin, settings, model)
+        if isinstance(answer, Broken):
+            if engine != "auto":
+                raise EngineUnavailable(f"The engine {engine} cannot be used: {answer.reason}.", code="engine_broken")
+        elif engine != "auto" or answer[0].tier != "simulated":
+            out.append(_Candidate(plugin, *answer))
+    return sorted(out, key=lambda c: (-_RANK[c.able.tier], -c.able.quality, c.plugin.id))
 
 
-def _refuse_missing(gaps: list[Any]) -> None:
+def _refuse_missing(rows: Sequence[_Candidate]) -> None:
     """Say what to install when the only engines that could do it are not complete."""
-    if gaps:
-        raise EngineUnavailable(gaps[0].reason, hint=f"To mend it: {gaps[0].command}")
+    for row in rows:
+        if row.gap is not None:
+            raise EngineUnavailable(row.gap.reason, hint=f"To mend it: {row.gap.command}")
 
 
 def choose_stt(settings: Settings, *, engine: str, model: str | None, language: str | None) -> EngineChoice:
     """The recogniser for a language (None: to be detected).
 
     Raises:
-        InputError: unknown engine, or a language it does not know.
+        InputError: `engine_unknown`, `model_language`, or `language_unsupported`.
         EngineUnavailable: package or weights missing, with the command that mends it.
     """
-    gaps = []
-    for plugin, able in _candidates("stt", engine, settings):
-        if language is not None and not any(same_language(language, known) for known in able.languages):
-            continue
-        if model and model.endswith(".en") and language is not None and base(language) != "en":
-            raise InputError(
-                f"The model {model} only knows English.", code="model_language", hint="Choose base instead."
-            )
-        gap = plugin.missing(settings, model)
-        if gap is None:
-            return EngineChoice(
-                kind="stt",
-                engine=plugin.id,
-                version=plugin.version(),
-                model=model or "",
-                fingerprint=plugin.fingerprint(settings, model),
-            )
-        gaps.append(gap)
-    _refuse_missing(gaps)
+    if model and model.endswith(".en") and language is not None and base(language) != "en":
+        raise InputError(
+            f"The model {model} only knows English.", code="model_language", hint="Choose the model base instead."
+        )
+    rows = [
+        c
+        for c in _candidates("stt", engine, settings, model)
+        if language is None or nearest(c.able.languages, language) is not None
+    ]
+    for row in rows:
+        if row.gap is None:
+            return row.choice(settings, model=model)
+    _refuse_missing(rows)
     raise InputError(
-        f"No recognition engine here knows {name(language or 'und')}.",
-        code="language_unsupported",
-        hint="See `dubline engines`.",
+        f"No recognition engine here knows {name(language or 'und')}.", code="language_unsupported", hint=_SEE
     )
 
 
 def pairs(settings: Settings) -> list[tuple[str, str]]:
     """Every translation this installation can really do."""
-    out = set()
-    for plugin in plugins("mt").values():
-        able = plugin.capabilities(settings)
-        if able.tier != "simulated" and plugin.missing(settings) is None:
-            out |= able.pairs
-    return sorted(out)
+    return sorted({p for c in _candidates("mt", "auto", settings) if c.gap is None for p in c.able.pairs})
 
 
 def choose_mt(settings: Settings, *, engine: str, model: str | None, source: str, target: str) -> EngineChoice:
     """The translator for a pair.
 
     Raises:
-        InputError: `same_language`, or `language_pair_unsupported` with the pairs that can be done.
+        InputError: `same_language`, `engine_unknown`, or `language_pair_unsupported` with what can be done.
         EngineUnavailable: package or data missing.
     """
     source, target = canonical(source), canonical(target)
@@ -136,80 +179,74 @@ def choose_mt(settings: Settings, *, engine: str, model: str | None, source: str
         raise InputError(
             f"The video already speaks {name(source)}.", code="same_language", hint="Choose another target language."
         )
-    gaps = []
-    for plugin, able in _candidates("mt", engine, settings):
-        pair = next(
-            (p for p in able.pairs if same_language(p[0], source) and (p[1] == target or same_language(p[1], target))),
-            None,
-        )
-        if pair is None:
-            continue
-        gap = plugin.missing(settings, model)
-        if gap is None:
-            return EngineChoice(
-                kind="mt",
-                engine=plugin.id,
-                version=plugin.version(),
-                model=model or "",
-                fingerprint=plugin.fingerprint(settings, model, pair),
-            )
-        gaps.append(gap)
-    _refuse_missing(gaps)
+    rows = [
+        (c, pair)
+        for c in _candidates("mt", engine, settings, model)
+        if (pair := closest(c.able.pairs, source, target)) is not None
+    ]
+    # A better engine for another region of the language does not beat one for the region that was asked.
+    rows.sort(key=lambda row: (distance(target, row[1][1]) or 0) > 1)
+    for row, pair in rows:
+        if row.gap is None:
+            return row.choice(settings, model=model, pair=pair)
+    _refuse_missing([row for row, _ in rows])
     possible = pairs(settings)
-    shown = ", ".join(f"{a} to {b}" for a, b in possible[:12])
+    targets = sorted({b for a, b in possible if same_language(a, source)})
+    if targets:
+        hint = f"From {name(source)} it can go to: {', '.join(targets[:12])}."
+    else:
+        hint = f"Possible: {', '.join(f'{a} to {b}' for a, b in possible[:8])}." if possible else _SEE
     raise InputError(
         f"No translation engine here can do {name(source)} to {name(target)}.",
         code="language_pair_unsupported",
-        hint=f"Possible: {shown}." if shown else "See `dubline engines`.",
-        details={"pairs": [f"{a}-{b}" for a, b in possible]},
+        hint=hint,
+        details={"targets": targets, "pairs": [f"{a}>{b}" for a, b in possible]},
     )
+
+
+def _fitting(able: Capabilities, language: str) -> list[Voice]:
+    """Voices of the language, the nearest region first, otherwise in the plug-in's order (its default first)."""
+    rows = [(d, v) for v in able.voices if (d := distance(language, v.language)) is not None]
+    return [v for _, v in sorted(rows, key=lambda row: row[0])]
 
 
 def choose_tts(settings: Settings, *, engine: str, language: str, voice: str | None) -> EngineChoice:
     """The voice for a language.
 
     Raises:
-        InputError: `voice_unknown` or `language_unsupported`, with what there is.
+        InputError: `engine_unknown`, `voice_unknown` (with the voices there are), or `language_unsupported`.
         EngineUnavailable: package, weights or voices missing.
     """
-    gaps, offered = [], []
-    for plugin, able in _candidates("tts", engine, settings):
-        fitting = [v for v in able.voices if v.language == language]
-        fitting = fitting or [v for v in able.voices if same_language(v.language, language)]
-        if not fitting:
+    language = canonical(language)
+    rows = [(c, v) for c in _candidates("tts", engine, settings) if (v := _fitting(c.able, language))]
+    for row, voices in rows:
+        if voice is not None and all(v.id != voice for v in voices):
             continue
-        gap = plugin.missing(settings)
-        if gap is not None:
-            gaps.append(gap)
-            continue
-        offered += [v.id for v in fitting]
-        chosen = next((v.id for v in fitting if voice in (None, v.id)), None)
-        if chosen is not None:
-            return EngineChoice(
-                kind="tts",
-                engine=plugin.id,
-                version=plugin.version(),
-                fingerprint=plugin.fingerprint(settings),
-                voice=chosen,
-            )
-    if offered:
+        if row.gap is None:
+            return row.choice(settings, voice=voice or voices[0].id)
+        if voice is not None:
+            _refuse_missing([row])
+    offered = [v.id for row, voices in rows if row.gap is None for v in voices]
+    if voice is not None and offered:
         raise InputError(
             f"There is no {name(language)} voice called {voice}.",
             code="voice_unknown",
             hint=f"Choose one of: {', '.join(offered[:12])}.",
             details={"voices": offered},
         )
-    _refuse_missing(gaps)
-    raise InputError(
-        f"No speech engine here speaks {name(language)}.", code="language_unsupported", hint="See `dubline engines`."
-    )
+    _refuse_missing([row for row, _ in rows])
+    raise InputError(f"No speech engine here speaks {name(language)}.", code="language_unsupported", hint=_SEE)
 
 
 def choose_fallback_tts(settings: Settings, *, chosen: EngineChoice, language: str) -> EngineChoice | None:
     """The declared fallback: the next best engine that speaks the language, or None."""
-    for plugin, able in _candidates("tts", "auto", settings):
-        if plugin.id == chosen.engine or able.tier == "simulated" or plugin.missing(settings) is not None:
-            continue
-        if any(same_language(v.language, language) for v in able.voices):
-            return choose_tts(settings, engine=plugin.id, language=language, voice=None)
+    for row in _candidates("tts", "auto", settings):
+        if row.plugin.id != chosen.engine and row.gap is None and (voices := _fitting(row.able, canonical(language))):
+            return row.choice(settings, voice=voices[0].id)
     return None
+
+
+def traits(choice: EngineChoice, language: str) -> TtsTraits:
+    """What the fit planner should know of a speech engine; the defaults when the plug-in says nothing."""
+    said = getattr(get("tts", choice.engine), "traits", None)
+    return said(language) if said is not None else TtsTraits()

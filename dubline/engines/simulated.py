@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RATE_HZ = 24_000
+_WORD_S = 0.3
 _WORDS = ["one", "small", "step", "after", "another", "makes", "the", "whole", "long", "road", "of", "a", "talk"]
 _LANGUAGES = ("en", "en-US", "pt-BR", "es", "fr", "it", "de", "ja")
 
@@ -58,13 +59,15 @@ class _Pretend:
 class SimulatedStt(_Pretend):
     def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
         self._work(audio[:: max(1, len(audio) // 1000)].tobytes())
-        words, at_s, total_s = [], 0.1, len(audio) / 16_000
-        while at_s + 0.35 < total_s:
-            stop = "." if len(words) % 9 == 8 else ""
-            word = _WORDS[len(words) % len(_WORDS)]
-            text = f" {word.capitalize() if len(words) % 9 == 0 else word}{stop}"
-            words.append(Word(start_s=at_s, end_s=at_s + 0.3, text=text, probability=0.9))
-            at_s += 0.6 if stop else 0.35
+        words: list[Word] = []
+        for start_s, end_s in _loud_runs(audio):
+            at_s = start_s
+            while at_s + _WORD_S <= end_s:
+                stop = "." if len(words) % 9 == 8 else ""
+                word = _WORDS[len(words) % len(_WORDS)]
+                text = f" {word.capitalize() if len(words) % 9 == 0 else word}{stop}"
+                words.append(Word(start_s=at_s, end_s=at_s + _WORD_S, text=text, probability=0.9))
+                at_s += 0.6 if stop else 0.35
         segments = (
             (
                 Segment(
@@ -82,6 +85,16 @@ class SimulatedStt(_Pretend):
 
     def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:
         return "en", 1.0
+
+
+def _loud_runs(audio: NDArray[np.float32]) -> list[tuple[float, float]]:
+    """Runs of 16 kHz audio above -50 dBFS, in seconds, measured in frames of a tenth of a second."""
+    import numpy as np
+
+    frame = 1600
+    levels = np.sqrt(np.mean(audio[: len(audio) // frame * frame].reshape(-1, frame).astype(np.float64) ** 2, axis=1))
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], levels > 10 ** (-50 / 20), [False])).astype(np.int8)))
+    return [(float(a) * 0.1, float(b) * 0.1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 class SimulatedMt(_Pretend):
@@ -116,7 +129,7 @@ class _Plugin:
         self.kind: EngineKind = kind
 
     def version(self) -> str:
-        return "1"
+        return "2"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         return None
@@ -125,8 +138,8 @@ class _Plugin:
         return Capabilities(
             tier="simulated",
             languages=frozenset(_LANGUAGES),
-            pairs=frozenset((a, b) for a in _LANGUAGES for b in _LANGUAGES if a != b),
-            voices=tuple(Voice(id=f"sim_{v.lower()}", language=v) for v in _LANGUAGES),
+            pairs=frozenset((a, b) for a in _LANGUAGES for b in _LANGUAGES if a != b and self.kind == "mt"),
+            voices=tuple(Voice(id=f"sim_{v.lower()}", language=v) for v in _LANGUAGES if self.kind == "tts"),
             models=("base",),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import jiwer
@@ -46,12 +47,14 @@ def test_whisper_hears_and_times_words(media_dir: Path) -> None:
     text = _plain(" ".join(s.text for s in heard.segments))
     assert "ask not what your country can do for you" in text
     words = [w for s in heard.segments for w in s.words]
-    assert all(a.start_s <= b.start_s for a, b in zip(words, words[1:], strict=False))
+    assert all(a.start_s <= b.start_s for a, b in pairwise(words))
     assert words[-1].end_s <= 11.5
 
 
 def test_voice_activity_knows_silence_from_speech(media_dir: Path) -> None:
-    samples, rate_hz = soundfile.read(str(media_dir / "speech/lj_25s_silence_first.flac"), dtype="float32", always_2d=True)
+    samples, rate_hz = soundfile.read(
+        str(media_dir / "speech/lj_25s_silence_first.flac"), dtype="float32", always_2d=True
+    )
     spans = speech_spans(_sixteen(samples.mean(axis=1), rate_hz))
     assert 24.5 < spans[0].start_s < 25.6
     assert speech_spans(np.zeros(160_000, np.float32)) == []
@@ -97,7 +100,9 @@ def test_espeak_speaks_what_kokoro_cannot() -> None:
     assert np.abs(slow.samples).max() > 0.05
 
 
-@pytest.mark.skipif(not registry.plugins("mt")["pivot"].missing(get_settings()) is None, reason="Apertium is not installed")
+@pytest.mark.skipif(
+    registry.plugins("mt")["pivot"].missing(get_settings()) is not None, reason="Apertium is not installed"
+)
 def test_spanish_goes_by_way_of_portuguese() -> None:
     settings = get_settings()
     choice = registry.choose_mt(settings, engine="auto", model=None, source="en", target="es")
