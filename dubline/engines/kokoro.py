@@ -132,6 +132,7 @@ class Kokoro:
 
     def _speak(self, text: str, voice: str, espeak: str, rate: float) -> NDArray[np.float32]:
         import numpy as np
+        from onnxruntime.capi import onnxruntime_pybind11_state as runtime  # pyright: ignore[reportAttributeAccessIssue]
 
         if not any(c.isalnum() for c in text):
             return np.zeros(0, np.float32)
@@ -145,8 +146,12 @@ class Kokoro:
                 )
         except (ValueError, IndexError) as error:
             raise EngineOutputInvalid("Kokoro could not speak a text.", retryable=False) from error
-        except (MemoryError, RuntimeError) as error:
-            raise EngineOutOfMemory("Kokoro ran out of memory or failed inside.") from error
+        except MemoryError as error:
+            raise EngineOutOfMemory("Kokoro ran out of memory.") from error
+        except (runtime.RuntimeException, runtime.Fail) as error:
+            is_memory = "alloc" in str(error).lower()
+            kind = EngineOutOfMemory if is_memory else EngineError
+            raise kind("Kokoro ran out of memory." if is_memory else "Kokoro failed inside.") from error
         out = np.asarray(samples, dtype=np.float32)
         peak = float(np.abs(out).max(initial=0.0))
         return out / np.float32(peak) if peak > 1.0 else out

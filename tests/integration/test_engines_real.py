@@ -17,7 +17,7 @@ from dubline.engines import bergamot, espeak, faster_whisper, kokoro, weights
 from dubline.engines.apertium import PIVOT
 from dubline.engines.base import SttEngine
 from dubline.engines.vad import speech_spans
-from dubline.errors import EngineError, EngineUnavailable
+from dubline.errors import EngineError, EngineOutOfMemory, EngineUnavailable
 from dubline.settings import Settings
 
 pytestmark = pytest.mark.engines
@@ -154,6 +154,18 @@ def test_kokoro_does_not_say_the_marks_of_another_language(speaker: Any, monkeyp
     speaker.synthesize("Le weekend.", voice="ff_siwis", language="fr")
     assert said
     assert "(" not in said[0]
+
+
+def test_kokoro_out_of_memory_is_retryable(speaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnxruntime.capi import onnxruntime_pybind11_state as runtime
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise runtime.RuntimeException("Failed to allocate memory for requested buffer")  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(speaker._library, "create", fail)
+    with pytest.raises(EngineOutOfMemory) as failure:
+        speaker.synthesize("Olá.", voice="pf_dora", language="pt-BR")
+    assert failure.value.retryable
 
 
 def test_kokoro_speaks_long_texts_in_parts_and_refuses_unknown_voices(speaker: Any) -> None:
