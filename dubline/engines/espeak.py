@@ -21,8 +21,8 @@ from dubline.settings import Settings
 _RETRIEVAL, _POS_CHARACTER, _UTF8, _RATE = 1, 1, 1, 1
 _WORDS_PER_MINUTE = 165
 _LANGUAGES = {
-    "en-US": "en-us", "en-GB": "en", "pt-BR": "pt-br", "pt-PT": "pt", "es": "es", "fr": "fr-fr", "it": "it",
-    "de": "de", "nl": "nl", "ca": "ca", "gl": "gl", "ro": "ro", "pl": "pl", "cs": "cs", "sk": "sk", "hu": "hu",
+    "en-US": "en-us", "en-GB": "en", "pt-BR": "pt-br", "pt-PT": "pt", "es": "es", "fr": "fr", "it": "it",
+    "de": "de", "nl": "nl", "ca": "ca", "ro": "ro", "pl": "pl", "cs": "cs", "sk": "sk", "hu": "hu",
     "sv": "sv", "da": "da", "nb": "nb", "fi": "fi", "et": "et", "lv": "lv", "lt": "lt", "ru": "ru", "uk": "uk",
     "bg": "bg", "sr": "sr", "hr": "hr", "sl": "sl", "el": "el", "tr": "tr", "hi": "hi", "bn": "bn", "ta": "ta",
     "te": "te", "ur": "ur", "fa": "fa", "id": "id", "ms": "ms", "vi": "vi", "sw": "sw", "af": "af", "eo": "eo",
@@ -36,7 +36,7 @@ class _Plugin:
     licence = Licence(code="GPL-3.0+", weights="GPL-3.0+", source="PyPI espeakng-loader")
 
     def version(self) -> str:
-        return f"1/{installed('espeakng-loader')}"
+        return f"2/{installed('espeakng-loader')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("espeakng_loader") is None:

@@ -30,6 +30,9 @@ _FORM_FILE = "kokoro-form.json"
 _MAX_CHARS = 220  # memory grows with the text of one call
 _JOIN_PAUSE_S = 0.18
 
+# espeak marks words of another language, "(en)weekend(fr)"; Kokoro would say the marks.
+_SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z0-9-]+)?\)")
+
 # First letter of a voice's name is its language, the second its gender. Japanese and Chinese are left out: their words
 # would go through espeak, which reads them too poorly to dub with.
 _LANGUAGES = {"a": "en-US", "b": "en-GB", "e": "es", "f": "fr", "h": "hi", "i": "it", "p": "pt-BR"}
@@ -58,7 +61,7 @@ class _Plugin:
     )
 
     def version(self) -> str:
-        return f"2/{installed('kokoro-onnx')}"
+        return f"3/{installed('kokoro-onnx')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("kokoro_onnx") is None:
@@ -129,11 +132,12 @@ class Kokoro:
 
     def _speak(self, text: str, voice: str, espeak: str, rate: float) -> NDArray[np.float32]:
         import numpy as np
+        from onnxruntime.capi import onnxruntime_pybind11_state as runtime  # pyright: ignore[reportAttributeAccessIssue]
 
         if not any(c.isalnum() for c in text):
             return np.zeros(0, np.float32)
         try:
-            phonemes = self._library.tokenizer.phonemize(text, espeak)
+            phonemes = _SWITCH.sub("", self._library.tokenizer.phonemize(text, espeak))
             if not any(c.isalpha() for c in phonemes):
                 return np.zeros(0, np.float32)
             with self._room, ledger.busy("tts:kokoro"):
@@ -142,9 +146,15 @@ class Kokoro:
                 )
         except (ValueError, IndexError) as error:
             raise EngineOutputInvalid("Kokoro could not speak a text.", retryable=False) from error
-        except (MemoryError, RuntimeError) as error:
-            raise EngineOutOfMemory("Kokoro ran out of memory or failed inside.") from error
-        return np.asarray(samples, dtype=np.float32)
+        except MemoryError as error:
+            raise EngineOutOfMemory("Kokoro ran out of memory.") from error
+        except (runtime.RuntimeException, runtime.Fail) as error:
+            is_memory = "alloc" in str(error).lower()
+            kind = EngineOutOfMemory if is_memory else EngineError
+            raise kind("Kokoro ran out of memory." if is_memory else "Kokoro failed inside.") from error
+        out = np.asarray(samples, dtype=np.float32)
+        peak = float(np.abs(out).max(initial=0.0))
+        return out / np.float32(peak) if peak > 1.0 else out
 
     def close(self) -> None:
         del self._library
