@@ -136,7 +136,9 @@ def dub(
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(
-            f"The option {first['loc'][0]} is not valid: {first['msg'].lower()}.", code="option_invalid"
+            f"The option {first['loc'][0]} is not valid: {first['msg'].lower()}.",
+            code="option_invalid",
+            hint="`dubline dub --help` lists the values.",
         ) from error
     code, answer = run_local(
         video, folder or video.absolute().parent, options, refresh=refresh, console=None if as_json else err

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from dubline.engines.base import MtEngine
+from dubline.engines.base import MtEngine, MtResult
+from dubline.errors import EngineOutputInvalid
 from dubline.models import Line, LineEdit, Utterance
 from dubline.timing.sentences import split_sentences
 
+_AT_ONCE = 32  # utterances a call: some engines start a process for each
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -27,21 +29,37 @@ def translate(
     (much shorter or longer than the language pair explains), `glossary_missed`.
     """
     lines: list[Line] = []
-    for position, utterance in enumerate(utterances):
-        sentences = split_sentences(utterance.text, source) or [utterance.text]
-        parts = engine.translate(sentences, source=source, target=target)
-        if len(parts) != len(sentences):
-            raise ValueError("the engine answered another number of sentences")
-        text = " ".join(p.text.strip() for p in parts if p.text.strip())
-        others = tuple(
-            " ".join(p.candidates[min(k, len(p.candidates) - 1)].strip() for p in parts)
-            for k in range(1, max(len(p.candidates) for p in parts))
-        )
-        text, missed = apply_glossary(utterance.text, text, glossary, engine, source=source, target=target)
-        flags = (*check(utterance.text, text), *(("glossary_missed",) if missed else ()))
-        lines.append(Line(utterance=utterance, text=text or utterance.text, candidates=others, flags=flags))
-        on_progress((position + 1) / len(utterances))
+    for first in range(0, len(utterances), _AT_ONCE):
+        group = utterances[first : first + _AT_ONCE]
+        sentences = [split_sentences(u.text, source) or [u.text] for u in group]
+        parts = engine.translate([s for row in sentences for s in row], source=source, target=target)
+        if len(parts) != sum(map(len, sentences)):
+            raise EngineOutputInvalid("The translator answered another number of sentences.")
+        at = 0
+        for utterance, row in zip(group, sentences, strict=True):
+            lines.append(_line(utterance, parts[at : at + len(row)], glossary, engine, source=source, target=target))
+            at += len(row)
+        on_progress(len(lines) / len(utterances))
     return tuple(lines)
+
+
+def _line(
+    utterance: Utterance,
+    parts: Sequence[MtResult],
+    glossary: dict[str, str],
+    engine: MtEngine,
+    *,
+    source: str,
+    target: str,
+) -> Line:
+    text = " ".join(p.text.strip() for p in parts if p.text.strip())
+    others = tuple(
+        " ".join(p.candidates[min(k, len(p.candidates) - 1)].strip() for p in parts)
+        for k in range(1, max(len(p.candidates) for p in parts))
+    )
+    text, missed = apply_glossary(utterance.text, text, glossary, engine, source=source, target=target)
+    flags = (*check(utterance.text, text), *(("glossary_missed",) if missed else ()))
+    return Line(utterance=utterance, text=text or utterance.text, candidates=others, flags=flags)
 
 
 def check(source: str, target: str) -> tuple[str, ...]:

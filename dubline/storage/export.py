@@ -33,7 +33,9 @@ def export(result: JobResult, run: dict[str, Any], store: ArtifactStore, folder:
     """
     out: dict[str, str] = {}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)
         for artifact in result.artifacts:
             if artifact.name not in _EXPORTED:
                 continue
