@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any, TextIO
-from urllib.parse import quote
+from urllib.parse import unquote_to_bytes
 
 from deployments.prefect_env import enter
 from deployments.prefect_server import ServerHandle, use_server
@@ -33,12 +33,20 @@ _GRACE_S = 6.0
 
 
 class LocalRequest(Frozen):
-    """What the command line asks for. Paths are absolute."""
+    """What the command line asks for. Paths are absolute, percent-encoded as in a `file://` URI."""
 
     source: str
     out: str
     options: DubOptions
     refresh: bool = False
+
+    @property
+    def source_path(self) -> Path:
+        return Path(os.fsdecode(unquote_to_bytes(self.source)))
+
+    @property
+    def out_path(self) -> Path:
+        return Path(os.fsdecode(unquote_to_bytes(self.out)))
 
 
 class _Wire:
@@ -94,7 +102,7 @@ def _check(request: LocalRequest, settings: Settings) -> None:
     from dubline.engines.registry import choose_mt, choose_stt, choose_tts
     from dubline.media.probe import check_dubbable, probe
 
-    source = Path(request.source)
+    source = request.source_path
     if not source.is_file():
         raise _missing(source)
     check_dubbable(probe(source, settings))
@@ -141,7 +149,7 @@ def _run(
     TRACKER.listen(lambda progress: wire.send("progress", **progress.model_dump(mode="json")))
     params = TranslateVideoParams(
         job_id=_job_id(request),
-        source_uri="file://" + quote(os.fsencode(request.source)),
+        source_uri=f"file://{request.source}",
         options=request.options,
         refresh=request.refresh,
     )
@@ -168,7 +176,7 @@ def _run(
 
 def _job_id(request: LocalRequest) -> str:
     """The same video with the same options is the same job: its manifest, too, is found again."""
-    with open(request.source, "rb") as file:
+    with request.source_path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     return hashlib.sha256(f"{content}{request.options.model_dump_json()}".encode()).hexdigest()[:32]
 
@@ -253,7 +261,7 @@ def _export(request: LocalRequest, settings: Settings, result: JobResult, run: d
     from dubline.storage.export import export
     from dubline.storage.local import LocalStore
 
-    return export(result, run, LocalStore(settings.artifacts_dir), Path(request.out), Path(request.source))
+    return export(result, run, LocalStore(settings.artifacts_dir), request.out_path, request.source_path)
 
 
 if __name__ == "__main__":

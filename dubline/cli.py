@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -157,7 +158,8 @@ def _print_done(answer: dict[str, Any]) -> None:
     out.print(f"[bold {colour}]{answer['verdict']}[/]  ", end="")
     out.print(answer["message"], markup=False, highlight=False)
     for path in answer["files"].values():
-        out.print(f"  {path}", markup=False, highlight=False, soft_wrap=True)
+        shown = os.fsencode(path).decode(errors="replace")
+        out.print(f"  {shown}", markup=False, highlight=False, soft_wrap=True)
     run = answer["run"]
     out.print(
         f"  {run['wall_s']:.1f} s, {run['cached_task_runs']} of {run['task_runs']} task runs from the cache",

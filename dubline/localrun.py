@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -36,8 +38,9 @@ def run_local(
     """Run one dub. Returns the exit status and the last message (`files`, `verdict`, `run` …, or `error`)."""
     _require_stack()
     request = {
-        "source": str(video.absolute()),
-        "out": str(folder.absolute()),
+        # Percent-encoded bytes: a file name need not be valid text.
+        "source": quote(os.fsencode(video.absolute())),
+        "out": quote(os.fsencode(folder.absolute())),
         "options": options.model_dump(mode="json"),
         "refresh": refresh,
     }

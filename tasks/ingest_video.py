@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from dubline.errors import InputError
 from dubline.models import ArtifactRef, MediaInfo
@@ -22,7 +23,7 @@ def local_path(uri: str) -> Path:
         InputError: another scheme, or no such file.
     """
     parts = urlsplit(uri)
-    path = Path(unquote(parts.path))
+    path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise InputError("Only local files can be dubbed here.", code="source_scheme", hint="Give a file's path.")
     if not path.is_file():
