@@ -1,4 +1,4 @@
-"""Every video of the media folder through the command, with the real engines: dubbed rightly, or refused with the reason.
+"""Every video of the media folder through the command, with the real engines: dubbed, or refused with the reason.
 
 The expected outcomes are the table in `docs/media.md`; the test reads them there.
 """
@@ -18,6 +18,7 @@ from dubline.media.probe import probe
 from dubline.settings import Settings, get_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.engines, pytest.mark.timeout(1200)]
+_OPTIONS = ("--to", "pt-BR", "--from", "en")
 _DOCS = Path(__file__).resolve().parents[2] / "docs" / "media.md"
 
 
@@ -83,4 +84,4 @@ def test_each_is_dubbed_or_refused(name: str, outcome: str, media_dir: Path, hom
     assert report["voice"]["silent_lines"] == []
     if report["timing"]["lines"]:
         assert abs(report["mix"]["loudness_error_lu"]) <= 1.0 or before.duration_s < 3
-    assert [t.language for t in after.audio][0] == "por"
+    assert after.audio[0].language == "por"
