@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +45,7 @@ def run_local(
         "options": options.model_dump(mode="json"),
         "refresh": refresh,
     }
+    said: list[str] = []
     with subprocess.Popen(
         [sys.executable, "-m", _RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:
@@ -52,30 +54,32 @@ def run_local(
         child.stdin.close()
         child.stdin = None
         try:
-            last = _follow(child, console)
+            last = _follow(child, console, said)
             code = child.wait()
         except KeyboardInterrupt:
             code, last = _leave(child)
     if last is None:
-        last = {"error": {"code": "runner_died", "message": "The dub ended without a word.", "hint": _tail(child)}}
+        last = {
+            "error": {
+                "code": "runner_died",
+                "message": "The dub ended without a word.",
+                "hint": f"Last words: {said[-1]}" if said else "",
+            }
+        }
         code = code or 1
     return code, last
 
 
-def _follow(child: subprocess.Popen[bytes], console: Console | None) -> dict[str, Any] | None:
-    """Show progress until the child's last message."""
-    import threading
-
+def _follow(child: subprocess.Popen[bytes], console: Console | None, said: list[str]) -> dict[str, Any] | None:
+    """Show progress until the child's last message; keep the end of what else it says in `said`."""
     assert child.stdout is not None
     assert child.stderr is not None
     stderr = child.stderr
-    tail: list[str] = []
-    child.said = tail  # type: ignore[attr-defined]
 
     def drain() -> None:
         for line in stderr:
-            tail.append(line.decode(errors="replace").rstrip())
-            del tail[:-20]
+            said.append(line.decode(errors="replace").rstrip())
+            del said[:-20]
 
     threading.Thread(target=drain, daemon=True).start()
     last: dict[str, Any] | None = None
@@ -106,11 +110,6 @@ def _leave(child: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
         "hint": "Run it again to take up where it stopped.",
     }
     return 130, {"error": error}
-
-
-def _tail(child: subprocess.Popen[bytes]) -> str:
-    said = getattr(child, "said", [])
-    return f"Last words: {said[-1]}" if said else ""
 
 
 class _Bar:

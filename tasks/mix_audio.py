@@ -21,7 +21,7 @@ class MixResult(StageResult):
     facts: MixFacts
 
 
-@stage_task("mix", 1, name="mix audio")
+@stage_task("mix", 2, name="mix audio")
 def mix_audio(request: MixRequest) -> MixResult:
     """Lay the lines on the bed."""
     with workspace() as work:

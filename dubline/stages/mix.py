@@ -21,7 +21,7 @@ from dubline.models import Background, Frozen, Placement, Span, Timeline
 _BLOCK_S = 10.0
 _DUCK_DB = -20.0
 _ENVELOPE_HZ = 100
-_LEAD_S, _HOLD_S, _RAMP_S = 0.10, 0.25, 0.25
+_LEAD_S, _HOLD_S, _RAMP_S = 0.25, 0.25, 0.25  # voice activity is noticed a little late; the ramp must be over by then
 _FADE_S = 0.004
 _CEILING = 10 ** (-2.6 / 20)  # sample peak; leaves 1.1 dB to the -1.5 dBTP limit for inter-sample peaks and the encoder
 _STEREO_OF_MONO_DB = 3.01  # BS.1770 adds the power of both channels
