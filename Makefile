@@ -6,7 +6,6 @@ READY := $(VENV)/.ready
 TO ?= pt-BR
 VIDEO ?=
 ARGS ?=
-MEDIA ?= $(if $(DUBLINE_TEST_MEDIA),$(DUBLINE_TEST_MEDIA),../shared/media)
 
 .PHONY: setup dub test test-slow check bench clean help
 

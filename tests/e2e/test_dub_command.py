@@ -19,7 +19,7 @@ from dubline.media.mux import stream_hash
 from dubline.media.probe import probe
 from dubline.settings import Settings, get_settings
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 CLIP = "video/real_barcelona_10s.mp4"
 
 
@@ -45,7 +45,7 @@ def _start(home: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def _dub(home: Path, *arguments: str) -> dict[str, Any]:
     with _start(home, *arguments) as child:
-        stdout, stderr = child.communicate(timeout=280)
+        stdout, stderr = child.communicate(timeout=500)
     assert child.returncode == 0, stdout + stderr
     return json.loads(stdout)
 
