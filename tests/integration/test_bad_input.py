@@ -30,6 +30,7 @@ REFUSED = {
     "stsz_huge_count_pub.mp4": "media_unreadable",
     "text.mp4": "media_unsupported",
     "truncated_100bytes_pub.mp4": "media_unreadable",
+    "truncated_half_pub.mp4": "media_unreadable",
     "truncated_moov_missing_pub.mp4": "media_unreadable",
     "wav_absurd_header.wav": "media_unreadable",
     "zero_bytes.mp4": "media_unreadable",
