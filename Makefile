@@ -7,7 +7,7 @@ TO ?= pt-BR
 VIDEO ?=
 ARGS ?=
 
-.PHONY: setup dub test test-slow check bench clean help
+.PHONY: setup dub run test test-slow chaos check bench clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ else
 	@$(BIN)/dubline dub '$(subst ','\'',$(VIDEO))' --to $(TO) $(ARGS)
 endif
 
+run: setup  ## Run the service: API, page, Prefect, engines and worker (ARGS="--port 9000")
+	@$(BIN)/dubline up $(ARGS)
+
 check: $(READY)  ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -38,10 +41,13 @@ check: $(READY)  ## Format, lint, types, import contracts
 	@$(BIN)/pyright
 
 test: setup check  ## The whole test suite but the slow tables
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow and not chaos"
 
 test-slow: setup  ## The tables of media and fuzzing: every file of the media folder, minutes long
 	@$(BIN)/pytest -m slow
+
+chaos: setup  ## Kill every part of a running stack at every stage boundary, and at random
+	@$(BIN)/pytest -m chaos -s tests/chaos
 
 bench: setup  ## Measure against the plain reference script and print the figures
 	@$(BIN)/python -m bench $(ARGS)

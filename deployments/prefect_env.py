@@ -18,6 +18,8 @@ _TUNING = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLIENT_MAX_RETRIES": "8",
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
@@ -40,6 +42,15 @@ def auth_string(settings: Settings) -> str:
     return text
 
 
+def _database(home: Path) -> str:
+    """SQLite in the state folder, or the PostgreSQL that the environment names."""
+    url = os.environ.get("DUBLINE_PREFECT_DATABASE_URL", "")
+    if not url:
+        return f"sqlite+aiosqlite:///{home / 'prefect.db'}"
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+asyncpg://{rest}" if separator and scheme in {"postgres", "postgresql"} else url
+
+
 def prefect_environment(settings: Settings, api_url: str | None = None) -> dict[str, str]:
     """Variables for a server (no `api_url`) or a client of it; foreign Prefect settings are kept out."""
     home: Path = settings.prefect_dir
@@ -48,7 +59,7 @@ def prefect_environment(settings: Settings, api_url: str | None = None) -> dict[
         **_TUNING,
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_API_DATABASE_CONNECTION_URL": _database(home),
         "PREFECT_SERVER_API_AUTH_STRING": auth,
         "PREFECT_API_AUTH_STRING": auth,
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",

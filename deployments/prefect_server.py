@@ -10,6 +10,7 @@ import base64
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,13 @@ def _users_file(settings: Settings) -> Path:
     return settings.prefect_dir / "users.lock"
 
 
+def free_port() -> int:
+    """A port of loopback that nobody has at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def is_healthy(url: str, settings: Settings) -> bool:
     """Whether the server at `url` answers, as ours (our password is accepted)."""
     token = base64.b64encode(auth_string(settings).encode()).decode()
@@ -46,6 +54,15 @@ def is_healthy(url: str, settings: Settings) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
+
+
+@contextmanager
+def starting(settings: Settings) -> Iterator[None]:
+    """Only one process at a time looks for a server and starts one."""
+    settings.prefect_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.prefect_dir / "start.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -62,8 +79,7 @@ class ServerHandle:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        with (settings.prefect_dir / "start.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with starting(settings):
             self._url = self._running() or self._start()
 
     def _running(self) -> str | None:
@@ -79,9 +95,7 @@ class ServerHandle:
         return None
 
     def _start(self) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         url = f"http://127.0.0.1:{port}/api"
         log = (self._settings.prefect_dir / "server.log").open("ab")
         with log:
@@ -93,10 +107,7 @@ class ServerHandle:
                 # Its own session: Ctrl-C of one user must not stop what another one uses.
                 start_new_session=True,
             )
-        state = {"pid": process.pid, "url": url, "started_s": time.time()}
-        temporary = _state_file(self._settings).with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(state))
-        temporary.replace(_state_file(self._settings))
+        write_state(self._settings, process.pid, url)
         self._process = process
         return url
 
@@ -121,38 +132,104 @@ class ServerHandle:
         )
 
 
-def serve(port: int) -> None:
-    """Run the server in this process until nobody has used it for a while."""
+def write_state(settings: Settings, pid: int, url: str) -> None:
+    """Say which server runs, so that the next command shares it."""
+    state = {"pid": pid, "url": url, "started_s": time.time()}
+    temporary = _state_file(settings).with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(state))
+    temporary.replace(_state_file(settings))
+
+
+def is_used(settings: Settings) -> bool:
+    """Whether a command holds on to the server at this moment."""
+    settings.prefect_dir.mkdir(parents=True, exist_ok=True)
+    with _users_file(settings).open("a") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def end_idle(settings: Settings, wait_s: float = 15.0) -> bool:
+    """End a server that only lingers. Whether none is left: two must not share one database.
+
+    Args:
+        settings: Where the server's state lies.
+        wait_s: Longest wait for its end, in seconds.
+    """
+    try:
+        state = json.loads(_state_file(settings).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return not is_used(settings)
+    if is_used(settings):
+        return False
+    if _is_server(state["pid"]):
+        with suppress(ProcessLookupError):
+            os.kill(state["pid"], signal.SIGTERM)
+    deadline_s = time.monotonic() + wait_s
+    while _is_server(state["pid"]):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _is_server(pid: int) -> bool:
+    """Whether the pid is still our server's: a pid may have been given to somebody else."""
+    try:
+        return b"deployments.prefect_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def serve(port: int, *, supervised: bool = False) -> None:
+    """Run the server in this process: until nobody has used it for a while, or for good under a supervisor."""
     settings = get_settings()
-    enter(settings, f"http://127.0.0.1:{port}/api")
+    url = f"http://127.0.0.1:{port}/api"
+    enter(settings, url)
     import uvicorn
     from prefect.server.api.server import create_app
 
     server = uvicorn.Server(
-        uvicorn.Config(create_app(), host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=5)
+        uvicorn.Config(
+            create_app(),
+            host="127.0.0.1",
+            port=port,
+            log_level="warning",
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=1 if supervised else None,
+        )
     )
 
-    def watch() -> None:
-        idle_s = 0.0
-        with _users_file(settings).open("a") as users:
-            while idle_s < LINGER_S:
+    def until_unused() -> None:
+        while not server.should_exit:
+            idle_s = 0.0
+            while idle_s < LINGER_S and not server.should_exit:
                 time.sleep(1.0)
-                try:
-                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    idle_s = 0.0
-                    continue
-                fcntl.flock(users, fcntl.LOCK_UN)
-                idle_s += 1.0
-        server.should_exit = True
-        # Prefect's background services can hold the shutdown up; the database is transactional.
-        time.sleep(10.0)
-        os._exit(0)
+                idle_s = 0.0 if is_used(settings) else idle_s + 1.0
+            with starting(settings):
+                # Nobody may find a server that is on its way out and wait for it.
+                if not is_used(settings):
+                    _state_file(settings).unlink(missing_ok=True)
+                    server.should_exit = True
+        _force(10.0)
 
-    threading.Thread(target=watch, daemon=True).start()
+    def until_told() -> None:
+        while not server.should_exit:
+            time.sleep(0.1)
+        _force(2.5)
+
+    threading.Thread(target=until_told if supervised else until_unused, daemon=True).start()
     with suppress(KeyboardInterrupt):
         server.run()
 
 
+def _force(after_s: float) -> None:
+    """Prefect's background services can hold the shutdown up; the database is transactional."""
+    time.sleep(after_s)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), supervised="--supervised" in sys.argv)

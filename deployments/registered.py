@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.types.entrypoint import EntrypointType
 from pydantic import BaseModel, ConfigDict
 
-POOL = "dubline"
+from deployments.queues import POOL
 
 
 class DeploymentSpec(BaseModel):
@@ -23,17 +24,40 @@ class DeploymentSpec(BaseModel):
     description: str
     tags: tuple[str, ...]
     queue: str
+    cron: str | None = None
+    """When it runs by itself (UTC); a run is dropped while another one is going on."""
 
+
+_NAME = "service"
 
 SPECS = (
     DeploymentSpec(
-        name="local",
+        name=_NAME,
         entrypoint="flows.translate_video.translate_video",
         description="Dub one video.",
         tags=("dubline",),
         queue="normal",
     ),
+    DeploymentSpec(
+        name=_NAME,
+        entrypoint="flows.process_media.process_media",
+        description="Extract the sound of one file, or write down what is said in it.",
+        tags=("dubline",),
+        queue="normal",
+    ),
+    DeploymentSpec(
+        name=_NAME,
+        entrypoint="flows.sweep.sweep_storage",
+        description="Remove what is older than the retention allows.",
+        tags=("dubline",),
+        queue="batch",
+        cron="20 3 * * *",
+    ),
 )
+
+
+# Not ENQUEUE: that one looks again only every 30 seconds.
+_ALONE = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
 def load_flow(spec: DeploymentSpec) -> Flow[..., Any]:
@@ -50,6 +74,8 @@ def to_deployment(spec: DeploymentSpec) -> RunnerDeployment:
         work_pool_name=POOL,
         work_queue_name=spec.queue,
         enforce_parameter_schema=True,
+        cron=spec.cron,
+        concurrency_limit=_ALONE if spec.cron else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
 

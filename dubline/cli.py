@@ -241,3 +241,17 @@ def ui() -> None:
     from dubline.localrun import run_ui
 
     raise typer.Exit(run_ui(err))
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the API; default: PORT, else 8000; 0 takes any.")] = None,
+) -> None:
+    """Run the service: the API and its page, Prefect, the engines and a worker, until Ctrl-C.
+
+    Exit status: 0 stopped, 1 could not run, 78 a setting is wrong.
+    """
+    from dubline.localrun import run_up
+
+    run_up(host=host, port=port)

@@ -42,14 +42,56 @@ STAGE_WEIGHTS: dict[Stage, float] = {
 """Share of the wall clock by stage, from a 4 minute lecture on two cores: progress is weighted by cost, not count."""
 
 
+SOURCE_URI = "`file://…` of a local file, or `artifact:blobs/…?size=<bytes>` of one that is stored"
+
+
 class TranslateVideoParams(Frozen):
     """The one parameter of `translate_video`. Holds no secret: Prefect stores it in clear."""
 
     job_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-    source_uri: str = Field(description="`file://…` of a local file, or `artifact:…` already stored")
+    source_uri: str = Field(description=SOURCE_URI)
     options: DubOptions
     scope: str = "global"
     refresh: bool = False
+
+
+MediaJob = Literal["audio_extraction", "transcription"]
+
+MEDIA_STAGES: dict[MediaJob, tuple[Stage, ...]] = {
+    "audio_extraction": ("ingest", "extract", "publish"),
+    "transcription": ("ingest", "extract", "transcribe", "segment", "subtitle", "publish"),
+}
+"""Stages of a job that does not dub: its progress is weighted among these."""
+
+
+class MediaOptions(Frozen):
+    """What may be asked of a job that does not dub. Names are those of the job API."""
+
+    source_language: str | None = None
+    stt_engine: str = "auto"
+    stt_model: str = "base"
+    audio_format: Literal["wav", "mp3", "flac"] = "wav"
+
+
+class ProcessMediaParams(Frozen):
+    """The one parameter of `process_media`."""
+
+    job_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    source_uri: str = Field(description=SOURCE_URI)
+    job_type: MediaJob
+    options: MediaOptions = MediaOptions()
+    scope: str = "global"
+    refresh: bool = False
+
+
+def manifest_record(job_id: str) -> str:
+    """Name of the record that holds a job's `JobResult`: no manifest, no result."""
+    return f"jobs/{job_id}/manifest.json"
+
+
+def failure_record(job_id: str) -> str:
+    """Name of the record in which a flow leaves why it failed (`DublineError.to_dict`)."""
+    return f"jobs/{job_id}/failure.json"
 
 
 class Artifact(Frozen):
@@ -70,7 +112,15 @@ class StageRun(Frozen):
 
 
 class JobResult(Frozen):
-    """The answer of `translate_video`, and the content of `manifest.json`."""
+    """The answer of both flows, and the content of `manifest.json`.
+
+    Attributes:
+        source_language: What is spoken, BCP 47; `und` when nobody said and nothing was recognised.
+        target_language: What it was dubbed into; empty when nothing was.
+        media_s: Length of the source in seconds.
+        verdict: `pass`, `review` or `fail` of a dub; `done` of a job that does not dub.
+        artifacts: The files; no two share a name or a suffix.
+    """
 
     job_id: str
     source_language: str

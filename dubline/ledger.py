@@ -22,6 +22,7 @@ class Interval(NamedTuple):
 
 _lock = threading.Lock()
 _intervals: list[Interval] = []
+_MOST = 100_000  # a server lives long: the older half goes
 
 
 @contextmanager
@@ -33,6 +34,8 @@ def busy(part: str) -> Iterator[None]:
     finally:
         with _lock:
             _intervals.append(Interval(part, start_s, time.time(), threading.get_ident()))
+            if len(_intervals) > _MOST:
+                del _intervals[: _MOST // 2]
 
 
 def intervals(since_s: float = 0.0, *, thread: int | None = None) -> list[Interval]:

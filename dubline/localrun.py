@@ -11,7 +11,7 @@ import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 from rich.console import Console
@@ -158,3 +158,11 @@ def run_ui(console: Console) -> int:
     except KeyboardInterrupt:
         console.print("stopped")
         return 0
+
+
+def run_up(*, host: str | None, port: int | None) -> NoReturn:
+    """Become the service's supervisor: it runs until Ctrl-C."""
+    _require_stack()
+    options = [*(("--host", host) if host else ()), *(("--port", str(port)) if port is not None else ())]
+    # -P: a file of the current folder must not stand in for one of our modules.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "deployments.up", *options])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +22,21 @@ TEXT = (
     "That is what this program does. It listens, it translates, and then it speaks again.",
     "Thank you for listening.",
 )
+SHORT_TEXT = ("This is a short clip that the service made by itself.", "It speaks two sentences and is done.")
 _PAUSE_S = 0.7
 
 
-def make_sample(target: Path, settings: Settings) -> None:
-    """Write the clip (about half a minute, MP4).
+def make_sample(target: Path, settings: Settings, *, text: Sequence[str] = TEXT, engine: str = "auto") -> None:
+    """Write the clip: the lines of `text` (about half a minute by default), spoken by an English voice, as MP4.
 
     Raises:
-        EngineUnavailable: no English voice is installed.
+        EngineUnavailable: no English voice is installed, or the engine that was named is not here.
     """
-    choice = choose_tts(settings, engine="auto", language="en-US", voice=None)
+    choice = choose_tts(settings, engine=engine, language="en-US", voice=None)
     parts: list[np.ndarray] = []
     with acquire(choice, settings) as voice:
         rate_hz = int(voice.sample_rate_hz)
-        for line in TEXT:
+        for line in text:
             parts.append(np.zeros(int(_PAUSE_S * rate_hz), np.float32))
             parts.append(voice.synthesize(line, voice=choice.voice, language="en-US").samples)
     parts.append(np.zeros(int(2 * _PAUSE_S * rate_hz), np.float32))

@@ -5,52 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
-from dubline.cancel import STOP
 from dubline.contract import Artifact, JobResult, TranslateVideoParams
 from dubline.engines.registry import choose_fallback_tts, choose_mt, choose_stt, choose_tts
 from dubline.languages import canonical
 from dubline.settings import get_settings
 from dubline.stages.ingest import choose_audio
 from dubline.stages.synthesize import plan_batches
-from dubline.stages.transcribe import SpeechPlan
+from flows._hearing import hear
+from flows._job import JOB_FLOW, job_run
 from tasks._policies import load
-from tasks._progress import TRACKER
-from tasks._run import OUTCOMES, finish, run, run_all, start
+from tasks._run import finish, run, run_all, start
 from tasks.build_report import ReportRequest, build_report
-from tasks.extract_audio import ExtractRequest, extract_audio
 from tasks.fit_speech import FitRequest, fit_speech
 from tasks.ingest_video import IngestRequest, ingest_video
 from tasks.mix_audio import MixRequest, mix_audio
 from tasks.mux_video import MuxRequest, mux_video
 from tasks.preview_video import PreviewRequest, preview_video
 from tasks.publish_result import PublishRequest, publish_result
-from tasks.result_store import SLUG
-from tasks.segment_speech import SegmentRequest, segment_speech
 from tasks.subtitle_video import SubtitleRequest, subtitle_video
 from tasks.synthesize_speech import SynthesizeRequest, synthesize_speech
-from tasks.transcribe_speech import (
-    DetectRequest,
-    JoinRequest,
-    RecogniseRequest,
-    find_speech_spans,
-    join_transcript,
-    recognise_chunk,
-)
 from tasks.translate_text import EditRequest, Lines, TranslateRequest, apply_line_edits, translate_text
+from tasks.write_texts import TranscriptRequest, TranslationRequest, write_transcript, write_translation
 
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=get_settings().cpu_threads)
 
-
-@flow(
-    name="translate_video",
-    retries=0,
-    persist_result=True,
-    result_storage=SLUG,
-    result_serializer="json",
-    task_runner=_RUNNER,
-)
+@flow(name="translate_video", **JOB_FLOW)
 async def translate_video(params: TranslateVideoParams) -> JobResult:
     """Dub one video.
 
@@ -60,14 +39,8 @@ async def translate_video(params: TranslateVideoParams) -> JobResult:
     Raises:
         DublineError: The typed reason why the video cannot be dubbed.
     """
-    STOP.clear()
-    OUTCOMES.begin()
-    TRACKER.begin(params.job_id)
-    try:
+    with job_run(params.job_id):
         return await _dub(params)
-    except BaseException:
-        STOP.set()  # mapped tasks poll it; without it the engine waits for them
-        raise
 
 
 async def _dub(params: TranslateVideoParams) -> JobResult:
@@ -82,42 +55,20 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     source = await run(ingest_video, IngestRequest(source_uri=params.source_uri, **common), **fresh)
     media = source.media
     audio_index = choose_audio(media, source_language=wanted, target_language=target)
-    sound = await run(
-        extract_audio,
-        ExtractRequest(source=source.source, media=media, audio_index=audio_index, **common),
-        **fresh,
+    heard = await hear(
+        source, audio_index=audio_index, stt=stt, wanted=wanted, scope=params.scope, refresh=params.refresh
     )
+    sound, language = heard.sound, heard.language
 
-    detected = await run(find_speech_spans, DetectRequest(stt=sound.stt, **common), **fresh)
-    plan: SpeechPlan = load(detected.plan, SpeechPlan)
-    spoken_s = sum(c.speech_s for c in plan.chunks) or 1.0
-    chunks = await run_all(
-        recognise_chunk,
-        [
-            RecogniseRequest(stt=sound.stt, chunk=c, language=wanted, choice=stt, share=c.speech_s / spoken_s, **common)
-            for c in plan.chunks
-        ],
-        **fresh,
-    )
-    transcript = await run(
-        join_transcript,
-        JoinRequest(plan=detected.plan, chunks=tuple(c.result for c in chunks), **common),
-        **fresh,
-    )
-    language = wanted or (canonical(transcript.language) if transcript.words else "und")
-
-    utterances = await run(
-        segment_speech, SegmentRequest(transcript=transcript.transcript, duration_s=media.duration_s, **common), **fresh
-    )
     mt = None
-    if transcript.words:
+    if heard.words:
         mt = choose_mt(
             settings, engine=options.translation_engine, model=options.translation_model, source=language, target=target
         )
     lines = await run(
         translate_text,
         TranslateRequest(
-            utterances=utterances.utterances,
+            utterances=heard.utterances,
             source=language,
             target=target,
             glossary=options.glossary,
@@ -152,7 +103,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     timeline = await run(
         fit_speech,
         FitRequest(
-            utterances=utterances.utterances,
+            utterances=heard.utterances,
             spoken=spoken,
             total_samples=sound.samples,
             rate_hz=sound.rate_hz,
@@ -165,7 +116,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         mix_audio,
         MixRequest(
             bed=sound.bed,
-            transcript=transcript.transcript,
+            transcript=heard.transcript,
             timeline=timeline.timeline,
             spoken=spoken,
             background=options.background,
@@ -178,7 +129,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         SubtitleRequest(
             lines=lines.lines,
             timeline=timeline.timeline,
-            transcript=transcript.transcript,
+            transcript=heard.transcript,
             target=target,
             fps=media.video.fps if media.video else 0.0,
             **common,
@@ -202,24 +153,33 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    looking = start(preview_video, PreviewRequest(video=muxed.video, audio=mixed.audio, **common), **fresh)
-    stats = tuple(
-        r.stats
-        for r in (
-            source,
-            sound,
-            detected,
-            *chunks,
-            transcript,
-            utterances,
-            lines,
-            *made,
-            timeline,
-            mixed,
-            subtitles,
-            muxed,
-        )
+    texts = await run(
+        write_transcript,
+        TranscriptRequest(
+            transcript=heard.transcript,
+            utterances=heard.utterances,
+            language=language,
+            duration_s=media.duration_s,
+            fps=media.video.fps if media.video else 0.0,
+            **common,
+        ),
+        **fresh,
     )
+    translation = await run(
+        write_translation,
+        TranslationRequest(
+            lines=lines.lines,
+            timeline=timeline.timeline,
+            spoken=spoken,
+            source=language,
+            target=target,
+            **common,
+        ),
+        **fresh,
+    )
+    looking = start(preview_video, PreviewRequest(video=muxed.video, audio=mixed.audio, **common), **fresh)
+    parts = (lines, *made, timeline, mixed, subtitles, muxed, texts, translation)
+    stats = (*heard.stats, *(part.stats for part in parts))
     report = await run(
         build_report,
         ReportRequest(
@@ -227,7 +187,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             media=media,
             video=muxed.video,
             video_copied=muxed.video_copied,
-            transcript=transcript.transcript,
+            transcript=heard.transcript,
             lines=lines.lines,
             timeline=timeline.timeline,
             cues=subtitles.cues,
@@ -242,6 +202,8 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         **fresh,
     )
     preview = await finish(looking)
+    # Where nobody speaks, the language that was named may be the target: no two files may have one name.
+    original = language if language != target else f"{language}.source"
     result = JobResult(
         job_id=params.job_id,
         source_language=language,
@@ -253,10 +215,16 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             Artifact(name="video", suffix=f"{target}.{muxed.suffix}", ref=muxed.video),
             Artifact(name="subtitles_target_srt", suffix=f"{target}.srt", ref=subtitles.target_srt),
             Artifact(name="subtitles_target_vtt", suffix=f"{target}.vtt", ref=subtitles.target_vtt),
-            Artifact(name="subtitles_source_srt", suffix=f"{language}.srt", ref=subtitles.source_srt),
-            Artifact(name="subtitles_source_vtt", suffix=f"{language}.vtt", ref=subtitles.source_vtt),
+            Artifact(name="subtitles_source_srt", suffix=f"{original}.srt", ref=subtitles.source_srt),
+            Artifact(name="subtitles_source_vtt", suffix=f"{original}.vtt", ref=subtitles.source_vtt),
             Artifact(name="subtitles_bilingual_srt", suffix=f"{target}.bilingual.srt", ref=subtitles.bilingual_srt),
             Artifact(name="report", suffix=f"{target}.report.json", ref=report.report),
+            Artifact(name="transcript_json", suffix=f"{original}.transcript.json", ref=texts.document),
+            Artifact(name="transcript_txt", suffix=f"{original}.transcript.txt", ref=texts.text),
+            Artifact(name="translation_json", suffix=f"{target}.translation.json", ref=translation.document),
+            Artifact(name="translation_txt", suffix=f"{target}.translation.txt", ref=translation.text),
+            Artifact(name="audio_dubbed", suffix=f"{target}.audio.wav", ref=mixed.audio),
+            Artifact(name="audio_source", suffix=f"{original}.audio.wav", ref=sound.bed),
             *preview.artifacts,
         ),
         stats=(*stats, preview.stats, report.stats),

@@ -1,4 +1,4 @@
-"""Engines for tasks: loaded in this process, shared between its threads."""
+"""Engines for tasks: the engine server's when there is one, else loaded in this process; threads share them."""
 
 from __future__ import annotations
 
@@ -14,5 +14,11 @@ from dubline.settings import get_settings
 @contextmanager
 def engine(choice: EngineChoice) -> Iterator[Any]:
     """The engine of a choice, held while the block runs."""
-    with acquire(choice, get_settings()) as instance:
+    settings = get_settings()
+    if settings.engine_socket is not None:
+        from dubline.engines.remote import remote_engine
+
+        yield remote_engine(choice, settings)
+        return
+    with acquire(choice, settings) as instance:
         yield instance

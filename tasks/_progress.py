@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prefect.events import emit_event
 
@@ -25,11 +25,11 @@ class Tracker:
         self._listeners: list[Listener] = []
         self.begin("")
 
-    def begin(self, job_id: str) -> None:
-        """Start a run: everything from zero."""
+    def begin(self, job_id: str, stages: Sequence[Stage] = tuple(STAGE_WEIGHTS)) -> None:
+        """Start a run of these stages, in their order: everything from zero."""
         with self._lock:
             self._job_id = job_id
-            self._shares: dict[Stage, float] = {}
+            self._shares: dict[Stage, float] = dict.fromkeys(stages, 0.0)
             self._top = 0.0
             self._sent = ("", -100.0, 0.0)
             self._shown_s = 0.0
@@ -41,17 +41,28 @@ class Tracker:
     def set(self, stage: Stage, share: float, message: str) -> None:
         """A stage has reached `share` (0 … 1)."""
         with self._lock:
-            self._shares[stage] = max(self._shares.get(stage, 0.0), min(1.0, share))
+            self._move(stage, max(self._shares.get(stage, 0.0), share))
             self._tell(stage, message)
 
     def add(self, stage: Stage, share: float, message: str) -> None:
         """A stage has gone on by `share`: for mapped tasks that do not know one another."""
         with self._lock:
-            self._shares[stage] = min(1.0, self._shares.get(stage, 0.0) + share)
+            self._move(stage, self._shares.get(stage, 0.0) + share)
             self._tell(stage, message)
 
+    def _move(self, stage: Stage, share: float) -> None:
+        """A stage that reports has those before it behind it: what came from the cache reported nothing."""
+        if stage not in self._shares:
+            return
+        for earlier in self._shares:
+            if earlier == stage:
+                break
+            self._shares[earlier] = 1.0
+        self._shares[stage] = min(1.0, share)
+
     def _tell(self, stage: Stage, message: str) -> None:
-        percentage = 100.0 * sum(STAGE_WEIGHTS[s] * v for s, v in self._shares.items()) / sum(STAGE_WEIGHTS.values())
+        whole = sum(STAGE_WEIGHTS[s] for s in self._shares)
+        percentage = 100.0 * sum(STAGE_WEIGHTS[s] * v for s, v in self._shares.items()) / whole
         self._top = max(self._top, min(99.9, percentage))
         now_s = time.time()
         progress = Progress(

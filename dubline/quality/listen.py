@@ -121,6 +121,8 @@ def listen(
             result = engine.transcribe(audio, language=language)
             counts.add([lines[i] for i in piece], " ".join(s.text for s in result.segments), language)
     except EngineError as error:
+        if error.retryable:
+            raise  # the task tries again; a lost engine server is no finding about the dub
         return _because(f"Listening failed: {error.message}")
     return Heard(
         seconds=round(sum(lines[i].span.duration_s for i in chosen), 3),

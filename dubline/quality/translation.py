@@ -149,6 +149,8 @@ def back_translation_chrf(
     try:
         results = engine.translate(units, source=target_language, target=source_language)
     except EngineError as error:
+        if error.retryable:
+            raise  # the task tries again; a lost engine server is no finding about the dub
         return None, f"Translating back failed: {error.message}"
     back: list[list[str]] = [[] for _ in pairs]
     for position, result in zip(owner, results, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dubline.contract import JobResult
+from dubline.contract import JobResult, manifest_record
 from dubline.errors import ArtifactMissing
 from dubline.storage.base import ArtifactStore
 
@@ -16,4 +16,4 @@ def publish(result: JobResult, store: ArtifactStore) -> None:
     for artifact in result.artifacts:
         if not store.holds(artifact.ref):
             raise ArtifactMissing(f"The artifact {artifact.name} is gone.", hint="Run the job again.", retryable=True)
-    store.put_record(f"jobs/{result.job_id}/manifest.json", result.model_dump_json(indent=1).encode())
+    store.put_record(manifest_record(result.job_id), result.model_dump_json(indent=1).encode())

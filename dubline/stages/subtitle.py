@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dubline.models import Cue, Frozen, Line, Timeline, Transcript
+from dubline.models import Cue, Frozen, Line, Timeline, Transcript, Utterance
 from dubline.subtitles import CueSource, make_cues
+
+_FPS = 25.0  # of a picture whose rate is not known, or of none
 
 
 class CueSets(Frozen):
@@ -32,15 +34,18 @@ def build_cues(
         end_s = start_s + place.length_samples / timeline.sample_rate_hz
         target.append(CueSource(text=line.text, start_s=start_s, end_s=end_s))
         second.append(line.utterance.text)
-    source = [
-        CueSource(text=line.utterance.text, start_s=line.utterance.start_s, end_s=line.utterance.end_s)
-        for line in lines
-    ]
-    frame_rate = fps or 25.0
+    utterances = [line.utterance for line in lines]
+    frame_rate = fps or _FPS
     return CueSets(
         target=tuple(make_cues(target, media_duration_s=duration_s, fps=frame_rate, language=target_language)),
-        source=tuple(make_cues(source, media_duration_s=duration_s, fps=frame_rate, language=transcript.language)),
+        source=source_cues(utterances, language=transcript.language, duration_s=duration_s, fps=fps),
         bilingual=tuple(
             make_cues(target, media_duration_s=duration_s, fps=frame_rate, language=target_language, second=second)
         ),
     )
+
+
+def source_cues(utterances: Sequence[Utterance], *, language: str, duration_s: float, fps: float) -> tuple[Cue, ...]:
+    """Cues of what is said in the source, when it is said. `fps` 0 means unknown."""
+    rows = [CueSource(text=u.text, start_s=u.start_s, end_s=u.end_s) for u in utterances]
+    return tuple(make_cues(rows, media_duration_s=duration_s, fps=fps or _FPS, language=language))

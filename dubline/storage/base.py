@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from dubline.models import ArtifactRef
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """What a listing says of an object. `modified_s` is seconds since the epoch."""
+
+    sha256: str
+    size_bytes: int
+    modified_s: float
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """What a listing says of a record. `modified_s` is seconds since the epoch."""
+
+    name: str
+    modified_s: float
 
 
 class ArtifactStore(Protocol):
@@ -42,3 +61,21 @@ class ArtifactStore(Protocol):
     def put_record(self, name: str, data: bytes) -> None: ...
 
     def get_record(self, name: str) -> bytes | None: ...
+
+    def delete(self, sha256: str) -> None:
+        """Remove an object; one that is gone already is no error."""
+        ...
+
+    def delete_record(self, name: str) -> None: ...
+
+    def blobs(self) -> Iterator[StoredBlob]:
+        """Every object there is, in no order."""
+        ...
+
+    def records(self, folder: str) -> Iterator[StoredRecord]:
+        """The records under a folder (`jobs`), in no order."""
+        ...
+
+    def check(self) -> None:
+        """Raise `StorageUnavailable` when the store cannot be read and written now."""
+        ...

@@ -13,11 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dubline.errors import ArtifactMissing, StorageError, StorageFull
+from dubline.errors import ArtifactMissing, StorageError, StorageFull, StorageUnavailable
 from dubline.models import ArtifactRef
+from dubline.storage.base import StoredBlob, StoredRecord
 
 _BLOCK_BYTES = 1 << 20
 _URI = re.compile(r"^artifact:blobs/([0-9a-f]{2})/([0-9a-f]{64})$")
+_DIGEST = re.compile(r"^[0-9a-f]{64}$")
 _RECORD = re.compile(r"^[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+$")
 
 
@@ -34,6 +36,10 @@ class LocalStore:
         self._verified: dict[str, tuple[int, int, int]] = {}
         self._lock = threading.Lock()
         root.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def root(self) -> Path:
+        return self._root
 
     def put_file(self, path: Path, media_type: str) -> ArtifactRef:
         with path.open("rb") as source:
@@ -85,6 +91,32 @@ class LocalStore:
             return self._record_path(name).read_bytes()
         except FileNotFoundError:
             return None
+
+    def delete(self, sha256: str) -> None:
+        if not _DIGEST.match(sha256):
+            raise StorageError("That is no content hash.", code="content_hash")
+        (self._root / "blobs" / sha256[:2] / sha256).unlink(missing_ok=True)
+
+    def delete_record(self, name: str) -> None:
+        self._record_path(name).unlink(missing_ok=True)
+
+    def blobs(self) -> Iterator[StoredBlob]:
+        for path in (self._root / "blobs").glob("??/*"):
+            if _DIGEST.match(path.name):
+                with suppress(FileNotFoundError):
+                    stat = path.stat()
+                    yield StoredBlob(path.name, stat.st_size, stat.st_mtime)
+
+    def records(self, folder: str) -> Iterator[StoredRecord]:
+        root = self._root / "records"
+        for path in (root / folder).rglob("*"):
+            if path.is_file() and not path.name.startswith("."):
+                with suppress(FileNotFoundError):
+                    yield StoredRecord(str(path.relative_to(root)), path.stat().st_mtime)
+
+    def check(self) -> None:
+        if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
+            raise StorageUnavailable("The artifact folder cannot be read and written.", hint="Check its owner.")
 
     def _put(self, source: BinaryIO, media_type: str) -> ArtifactRef:
         digest = hashlib.sha256()

@@ -98,3 +98,33 @@ def test_a_failed_load_is_tried_again(plugin: Plugin, settings: Settings) -> Non
         hold("a", settings)
     assert not hold("a", settings).is_closed
     assert plugin.loads == ["a", "a"]
+
+
+def test_only_what_was_idle_long_enough_goes(plugin: Plugin, settings: Settings) -> None:
+    first = hold("a", settings)
+    time.sleep(0.15)
+    second = hold("b", settings)
+    assert pool.unload_idle(idle_s=0.1) == 1
+    assert (first.is_closed, second.is_closed) == (True, False)
+
+
+def test_it_keeps_count(plugin: Plugin, settings: Settings) -> None:
+    hold("a", settings)
+    hold("a", settings)
+    pool.unload_idle()
+    assert pool.loaded() == []
+    assert pool.peek(choice("a")) is None
+    with pool.acquire(choice("a"), settings) as engine:
+        assert pool.peek(choice("a")) is engine
+        (row,) = pool.loaded()
+    assert (row.kind, row.engine, row.model, row.users, row.size_bytes) == ("tts", "fake", "a", 1, 60_000_000)
+    assert (row.hits, row.misses, row.loads, row.unloads) == (1, 2, 2, 1)
+
+
+def test_without_a_cache_the_last_user_closes_the_door(plugin: Plugin, tmp_path: Path) -> None:
+    settings = Settings(dubline_home=tmp_path, model_cache_enabled=False)
+    with pool.acquire(choice("a"), settings) as first:
+        assert hold("a", settings) is first
+        assert not first.is_closed
+    assert first.is_closed
+    assert pool.loaded() == []

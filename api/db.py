@@ -1,0 +1,161 @@
+"""The database: address, engine, sessions, migrations. SQLite with a write-ahead log, or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from dubline.errors import DublineError, InputError
+from dubline.settings import Settings
+
+_BUSY_MS = 10_000
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class DatabaseUnavailable(DublineError):
+    """The database does not answer now; the same request may succeed later."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+def database_url(settings: Settings) -> str:
+    """SQLAlchemy's address with an async driver, from what people write in `DATABASE_URL`.
+
+    Raises:
+        InputError: `database_url`, when it is no address of SQLite or PostgreSQL.
+    """
+    given = settings.database_url.strip()
+    if given in (":memory:", "sqlite://", "sqlite:///:memory:"):
+        return "sqlite+aiosqlite://"
+    if not given:
+        return f"sqlite+aiosqlite:///{settings.dubline_home / 'dubline.db'}"
+    try:
+        url = make_url(given)
+    except ArgumentError as error:
+        raise _bad_url() from error
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    driver = drivers.get(url.drivername.split("+")[0])
+    if driver is None:
+        raise _bad_url()
+    return url.set(drivername=driver).render_as_string(hide_password=False)
+
+
+def _bad_url() -> InputError:
+    return InputError(
+        "DATABASE_URL is not the address of an SQLite or PostgreSQL database.",
+        code="database_url",
+        hint="Write sqlite:///file.db, postgresql://user:password@host/name or :memory:.",
+    )
+
+
+class Database:
+    """Sessions on one engine. A transaction is short and never spans a call to Prefect or the store."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        if url == "sqlite+aiosqlite://":
+            options = {"poolclass": StaticPool}
+        elif self.is_sqlite:
+            Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+        else:
+            options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10}
+        self.engine: AsyncEngine = create_async_engine(url, **options)
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _tune_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncSession]:
+        """A transaction, committed when the block ends well.
+
+        Raises:
+            DatabaseUnavailable: the connection was lost or could not be made.
+        """
+        async with self._session({}) as session:
+            yield session
+            await session.commit()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session that only reads; with SQLite it waits for no writer.
+
+        Raises:
+            DatabaseUnavailable: as `begin`.
+        """
+        async with self._session({"dubline_reads": True}) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _session(self, options: dict[str, Any]) -> AsyncIterator[AsyncSession]:
+        try:
+            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+                await session.connection(execution_options=options)
+                yield session
+        except (DBAPIError, OSError, PoolTimeout) as error:
+            if isinstance(error, DBAPIError) and not _is_connection_fault(error):
+                raise
+            raise DatabaseUnavailable("The database does not answer.", hint="Try again in a moment.") from error
+
+    async def check(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database answers."""
+        try:
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError) as error:
+            raise DatabaseUnavailable("The database does not answer.", hint="Look at its log.") from error
+
+    async def migrate(self) -> None:
+        """Bring the schema up to date."""
+        async with self.engine.begin() as connection:
+            if not self.is_sqlite:
+                # Two processes that start at once must not both migrate.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(7120417)"))
+            await connection.run_sync(_upgrade)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we begin transactions ourselves
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # IMMEDIATE: a read that later writes would fail with "database is locked", whatever the busy timeout.
+    reads = connection.get_execution_options().get("dubline_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _is_connection_fault(error: DBAPIError) -> bool:
+    words = str(error.orig).lower()
+    return error.connection_invalidated or any(
+        w in words for w in ("locked", "connection", "shutting down", "starting up", "terminating", "refused")
+    )
+
+
+def _upgrade(connection: Any) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

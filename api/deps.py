@@ -1,0 +1,35 @@
+"""What handlers ask for: the service, the user, the address the client sees."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Path
+from starlette.requests import HTTPConnection
+
+from api.service import Service
+from api.tables import LOCAL_USER
+
+
+def _service(connection: HTTPConnection) -> Service:
+    return connection.app.state.service
+
+
+def _user() -> str:
+    """The user of the request. Without accounts there is one."""
+    return LOCAL_USER
+
+
+def _base_url(connection: HTTPConnection) -> str:
+    url = str(connection.base_url).rstrip("/")
+    return f"http{url.removeprefix('ws')}" if url.startswith("ws") else url
+
+
+Svc = Annotated[Service, Depends(_service)]
+UserId = Annotated[str, Depends(_user)]
+BaseUrl = Annotated[str, Depends(_base_url)]
+JobId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9-]+$", description="Id of a job.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", max_length=255, description="The same key gives the first answer again."),
+]

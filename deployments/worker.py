@@ -1,0 +1,175 @@
+"""The worker of the local stack: a process worker whose runs survive it.
+
+A flow process dies with its worker. What the worker held is put back in the queue: by the worker itself when it is
+asked to stop, by the next one that starts when it was killed. A finished task is not done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+from deployments.child import bound
+from deployments.prefect_env import enter
+from deployments.queues import POOL, QUEUES
+from deployments.worker_name import WorkerName
+from dubline.errors import DublineError
+from dubline.settings import Settings, get_settings
+
+if __name__ == "__main__":  # before Prefect reads its environment
+    enter(get_settings(), os.environ.get("PREFECT_API_URL"))
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.runner._flow_run_executor import FlowRunExecutionResult, FlowRunExecutorContext
+from prefect.runner._process_manager import ProcessHandle
+from prefect.runner._starter_engine import EngineCommandStarter
+from prefect.states import AwaitingRetry, Cancelled
+from prefect.utilities.processutils import command_to_string
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
+
+_LABEL = "prefect.worker.name"  # the process worker puts it on every run that it takes
+_PAGE = 200
+_HAND_BACK_S = 5.0
+
+
+async def put_back(client: PrefectClient, names: WorkerName) -> list[FlowRun]:
+    """Put back what dead workers of this machine (or this one, before it runs anything) held; gives those runs.
+
+    A run that was being cancelled is cancelled; every other one waits in its queue again, under the same id.
+    """
+    kinds = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+    held: list[FlowRun] = []
+    while page := await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds))),
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
+        limit=_PAGE,
+        offset=len(held),
+    ):
+        held += page
+        if len(page) < _PAGE:
+            break
+    ours = [r for r in held if names.take(str(r.labels.get(_LABEL, "")))]
+    for run in ours:
+        cancelling = run.state is not None and run.state.is_cancelling()
+        state: State[None] = (
+            Cancelled(message="Cancelled; its worker had gone.")
+            if cancelling
+            else AwaitingRetry(message="Its worker went away; it goes on with the next one.")
+        )
+        await client.set_flow_run_state(run.id, state, force=True)
+    names.give_up_others()
+    return ours
+
+
+class _NoHooks:
+    """The flows have no hooks; the default would import a flow into the worker to look for them."""
+
+    async def run_cancellation_hooks(self, flow_run: FlowRun, state: State[object]) -> None:
+        return
+
+    async def run_crashed_hooks(self, flow_run: FlowRun, state: State[object]) -> None:
+        return
+
+
+class DublineWorker(ProcessWorker):
+    """Runs each flow run as one process of its own group, bound to this worker's life."""
+
+    @classmethod
+    def __dispatch_key__(cls) -> str:
+        """Listed beside the class that it stands in for, not over it; both serve a `process` pool."""
+        return "dubline-process"
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: ProcessJobConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> ProcessWorkerResult:
+        """Run one flow run to its end. Cancelled, the process is killed; `put_back` then sees to the run."""
+        status = anyio.TASK_STATUS_IGNORED if task_status is None else task_status
+        done: FlowRunExecutionResult | None = None
+        async with FlowRunExecutorContext() as context:
+            starter = EngineCommandStarter(
+                command=command_to_string(bound([sys.executable, "-P", "-m", "prefect.engine"])),
+                cwd=Path.cwd(),
+                env=configuration.env,
+                control_channel=context.control_channel,
+                isolate_process_group=True,
+                env_overrides_settings=True,
+            )
+            executor = context.create_executor(flow_run, starter, hook_runner=_NoHooks(), propose_submitting=False)
+
+            async def execute(*, task_status: anyio.abc.TaskStatus[ProcessHandle]) -> None:
+                nonlocal done
+                done = await executor.submit(task_status=task_status)
+
+            async with anyio.create_task_group() as group:
+                handle: ProcessHandle = await group.start(execute)
+                status.started(handle.pid or 0)
+        if done is None or done.status_code is None:
+            raise RuntimeError("the flow process did not start")
+        return ProcessWorkerResult(status_code=done.status_code, identifier=str(done.handle.pid))
+
+
+async def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then hand back what was not finished."""
+    names = WorkerName(settings)
+    async with get_client() as client:
+        for run in await put_back(client, names):
+            print(f"{run.id} goes on: its worker had gone", flush=True)
+    worker = DublineWorker(
+        work_pool_name=POOL,
+        work_queues=list(QUEUES),
+        name=names.name,
+        limit=settings.max_concurrent_jobs,
+        create_pool_if_not_found=False,
+    )
+
+    def started(text: str) -> None:
+        print(text, flush=True)
+        if text.endswith("started!"):
+            names.announce()
+
+    work = asyncio.ensure_future(worker.start(printer=started))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # One request is enough: another one in the middle of the leaving would leave it half done.
+        loop.add_signal_handler(number, lambda: None if work.cancelling() else work.cancel())
+    try:
+        await asyncio.wait({work})
+    finally:
+        with anyio.move_on_after(_HAND_BACK_S):
+            async with get_client() as client:
+                for run in await put_back(client, names):
+                    print(f"{run.id} handed back", flush=True)
+    if not work.cancelled():
+        work.result()
+
+
+def main() -> int:
+    """Run the worker; 1 when it could not."""
+    os.umask(0o077)
+    try:
+        asyncio.run(serve(get_settings()))
+    except DublineError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""The real application, database and store, with runs pretended: these tests prove the facade, not the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from api.runs import OrchestratorUnavailable, QueueInfo, RunEvent, RunState, WorkerInfo
+from api.service import Service
+from dubline.contract import Artifact, JobResult, Progress, failure_record, manifest_record
+from dubline.sample import SHORT_TEXT, make_sample
+from dubline.settings import Settings
+from dubline.storage.local import LocalStore
+
+
+class PretendOrchestrator:
+    """Keeps runs in memory; a test moves them."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.keys: dict[str, str] = {}
+        self.is_away = False
+        self.created: list[str] = []
+        self.resumed: list[str] = []
+        self._events: asyncio.Queue[RunEvent] = asyncio.Queue()
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise OrchestratorUnavailable("The workflow engine does not answer.")
+
+    def _state(self, run_id: str) -> RunState:
+        return self.runs[run_id]["state"]
+
+    async def create_run(self, *, flow: str, parameters: dict[str, Any], queue: str, key: str, job_id: str) -> RunState:
+        self._answer()
+        if key not in self.keys:
+            run_id = str(uuid.uuid4())
+            state = RunState(run_id=run_id, type="SCHEDULED", name="Scheduled", at_s=time.time())
+            self.keys[key] = run_id
+            self.runs[run_id] = {"state": state, "job": job_id, "queue": queue, "parameters": parameters, "flow": flow}
+            self.created.append(job_id)
+        return self._state(self.keys[key])
+
+    async def read_runs(self, run_ids: Sequence[str]) -> dict[str, RunState]:
+        self._answer()
+        return {i: self._state(i) for i in run_ids if i in self.runs}
+
+    async def open_runs(self) -> dict[str, str]:
+        self._answer()
+        return {i: r["job"] for i, r in self.runs.items() if r["state"].type in ("SCHEDULED", "RUNNING", "PENDING")}
+
+    async def cancel(self, run_id: str) -> None:
+        self._answer()
+        if run_id in self.runs and self._state(run_id).type in ("SCHEDULED", "RUNNING", "PENDING"):
+            self.move(run_id, "CANCELLED" if self._state(run_id).type == "SCHEDULED" else "CANCELLING")
+
+    async def resume(self, run_id: str, reason: str) -> None:
+        self.resumed.append(run_id)
+        self.move(run_id, "SCHEDULED", "AwaitingRetry")
+
+    async def end(self, run_id: str, kind: str, reason: str) -> None:
+        self.move(run_id, kind)
+
+    async def workers(self) -> list[WorkerInfo]:
+        self._answer()
+        return [WorkerInfo(name="w1", pool="dubline", status="online", heartbeat_s=time.time())]
+
+    async def queues(self) -> list[QueueInfo]:
+        return [QueueInfo(name="normal", priority=5, is_paused=False, limit=None)]
+
+    async def check(self) -> None:
+        self._answer()
+
+    async def events(self) -> AsyncIterator[RunEvent]:
+        while True:
+            self._answer()
+            yield await self._events.get()
+
+    def move(self, run_id: str, kind: str, name: str = "", at_s: float | None = None) -> None:
+        """Bring a run to a state and let the watcher hear of it."""
+        state = RunState(run_id=run_id, type=kind, name=name or kind.title(), at_s=at_s or time.time())
+        self.runs[run_id]["state"] = state
+        self._events.put_nowait(state)
+
+    def progress(self, run_id: str, percentage: float, stage: str = "synthesize", message: str = "Speaking") -> None:
+        self._events.put_nowait(
+            Progress(
+                job_id=self.runs[run_id]["job"],
+                stage=stage,  # pyright: ignore[reportArgumentType]
+                percentage=percentage,
+                message=message,
+                at_s=time.time(),
+            )
+        )
+
+
+class Harness:
+    """A client, and hands on what lies behind it."""
+
+    def __init__(self, client: TestClient, orchestrator: PretendOrchestrator, store: LocalStore, clip: Path) -> None:
+        self.client, self.orchestrator, self.store, self.clip = client, orchestrator, store, clip
+        self.service: Service = client.app.state.service  # pyright: ignore[reportAttributeAccessIssue]
+
+    def upload(self, **fields: str) -> dict[str, Any]:
+        answer = self.client.post("/api/v1/upload", files={"file": ("talk.mp4", self.clip.read_bytes())}, data=fields)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return self.client.get(f"/api/v1/jobs/{job_id}").json()
+
+    def until(self, job_id: str, **wanted: Any) -> dict[str, Any]:
+        """The job, once its fields are as wanted."""
+        deadline_s = time.monotonic() + 15
+        while time.monotonic() < deadline_s:
+            job = self.job(job_id)
+            if all(job[k] == v for k, v in wanted.items()):
+                return job
+            time.sleep(0.02)
+        raise AssertionError(f"wanted {wanted}, got { {k: job[k] for k in wanted} }")
+
+    def run_of(self, job_id: str) -> str:
+        """The run that the job was handed over to."""
+        deadline_s = time.monotonic() + 15
+        while (run_id := self.job(job_id)["flow_run_id"]) is None:
+            assert time.monotonic() < deadline_s, "the job was not handed over"
+            time.sleep(0.02)
+        return run_id
+
+    def soon(self, act: Any, *arguments: Any) -> None:
+        """Run something in the application's own loop."""
+        self.client.portal.call(act, *arguments)  # pyright: ignore[reportOptionalMemberAccess]
+
+    def complete(self, job_id: str) -> None:
+        """End a job's run as a flow does: result in the store, then the state."""
+        run_id = self.run_of(job_id)
+        artifacts = [
+            ("video", "es.mp4", b"v" * 5000, "video/mp4"),
+            ("subtitles_target_srt", "es.srt", b"1\n00:00:00,000 --> 00:00:01,000\nHola\n", "application/x-subrip"),
+            (
+                "translation_json",
+                "es.translation.json",
+                json.dumps({"rows": [{"id": "u1", "text": "Hola"}]}).encode(),
+                "application/json",
+            ),
+            ("transcript_txt", "en.txt", b"Hello", "text/plain"),
+            ("thumbnail_1", "thumb1.jpg", b"jpg", "image/jpeg"),
+        ]
+        result = JobResult(
+            job_id=job_id,
+            source_language="en",
+            target_language="es",
+            media_s=6.0,
+            verdict="pass",
+            message="Fine.",
+            artifacts=tuple(
+                Artifact(name=n, suffix=s, ref=self.store.put_bytes(data, kind)) for n, s, data, kind in artifacts
+            ),
+        )
+        self.store.put_record(manifest_record(job_id), result.model_dump_json().encode())
+        self.soon(self.orchestrator.move, run_id, "COMPLETED")
+
+    def fail(self, job_id: str, code: str = "media_unreadable") -> None:
+        error = {"code": code, "message": "It is broken.", "hint": "", "retryable": False, "details": {}}
+        self.store.put_record(failure_record(job_id), json.dumps(error).encode())
+        self.soon(self.orchestrator.move, self.run_of(job_id), "FAILED")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    make_sample(folder / "talk.mp4", settings_for(folder), text=SHORT_TEXT, engine="espeak")
+    return folder / "talk.mp4"
+
+
+def settings_for(home: Path, **values: Any) -> Settings:
+    return Settings(
+        dubline_home=home,
+        simulated_engines=True,
+        queue_poll_interval=0.05,
+        _env_file=None,  # pyright: ignore[reportCallIssue]
+        **values,
+    )
+
+
+@pytest.fixture
+def harness(tmp_path: Path, clip: Path) -> Iterator[Harness]:
+    settings = settings_for(tmp_path / "home")
+    store, orchestrator = LocalStore(settings.artifacts_dir), PretendOrchestrator()
+    with TestClient(create_app(settings, store, orchestrator), raise_server_exceptions=False) as client:
+        yield Harness(client, orchestrator, store, clip)

@@ -1,0 +1,156 @@
+"""What dispatcher and reconciler do with crashes, losses and double claims. Runs are pretended, the rows real."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from prefect.client.schemas.objects import StateType
+
+from api.db import Database, database_url
+from api.dispatch import claim, fair_order, take_lease
+from api.reconcile import deadline_s
+from api.runs import RunAlive, RunState
+from api.states import STATUSES, job_status
+from api.tables import Job
+from tests.api.conftest import Harness, settings_for
+
+
+def test_every_state_of_prefect_has_a_status() -> None:
+    for kind in StateType:
+        assert job_status(kind.value, kind.value.title()) in STATUSES
+    for name, status in (("Late", "queued"), ("AwaitingConcurrencySlot", "queued"), ("AwaitingRetry", "processing")):
+        assert job_status("SCHEDULED", name) == status
+    assert job_status("RUNNING", "Retrying") == "processing"
+    assert job_status("FAILED", "TimedOut") == "failed"
+
+
+def _crash(harness: Harness, run_id: str, ago_s: float) -> None:
+    harness.soon(harness.orchestrator.move, run_id, "CRASHED", "Crashed", time.time() - ago_s)
+
+
+def test_a_crashed_run_is_resumed_three_times_and_then_dead(harness: Harness) -> None:
+    job_id = harness.upload(target_language="es")["job_id"]
+    run_id = harness.run_of(job_id)
+    for number in range(1, 4):
+        harness.soon(harness.orchestrator.move, run_id, "RUNNING")
+        _crash(harness, run_id, 1.0)
+        harness.soon(harness.service.reconciler.once)
+        assert harness.job(job_id)["crashes"] == number - 1, "too early: the worker may still be at it"
+        _crash(harness, run_id, 11.0)
+        harness.soon(harness.service.reconciler.once)
+        assert harness.until(job_id, crashes=number)["status"] == "processing"
+    assert harness.orchestrator.resumed == [run_id] * 3
+    _crash(harness, run_id, 11.0)
+    harness.soon(harness.service.reconciler.once)
+    failed = harness.until(job_id, status="failed")
+    assert failed["error"]["code"] == "worker_lost"
+    letters = harness.client.get("/api/v1/dead-letters").json()
+    assert [d["id"] for d in letters["dead_letters"]] == [job_id]
+    assert harness.client.post(f"/api/v1/dead-letters/{job_id}/requeue").status_code == 202
+    assert harness.client.get("/api/v1/dead-letters").json()["total_count"] == 0
+    harness.complete(job_id)
+    harness.until(job_id, status="completed", crashes=0)
+
+
+def test_a_run_that_prefect_forgot_is_made_anew(harness: Harness) -> None:
+    job_id = harness.upload(target_language="es")["job_id"]
+    run_id = harness.run_of(job_id)
+    harness.orchestrator.runs.clear()
+    harness.soon(harness.service.reconciler.once)
+    harness.until(job_id, attempt=2)
+    assert harness.run_of(job_id) != run_id
+
+
+def test_silence_a_stuck_cancel_and_a_deadline_end_a_run(harness: Harness) -> None:
+    silent, stuck, slow = (harness.upload(target_language="es")["job_id"] for _ in range(3))
+    now_s = time.time()
+    for job_id in (silent, stuck, slow):
+        harness.soon(harness.orchestrator.move, harness.run_of(job_id), "RUNNING", "Running", now_s)
+        harness.until(job_id, status="processing")
+    harness.client.post(f"/api/v1/jobs/{stuck}/cancel")
+    harness.soon(harness.service.reconciler.once, now_s + 100)
+    harness.until(stuck, status="cancelled")
+    assert harness.job(silent)["status"] == "processing"
+    harness.soon(harness.service.reconciler.once, now_s + 130)
+    assert harness.orchestrator.runs[harness.run_of(silent)]["state"].type == "CRASHED"
+    harness.soon(harness.orchestrator.move, harness.run_of(slow), "RUNNING", "Running", now_s)
+    harness.soon(harness.service.tracking.apply, RunAlive(run_id=harness.run_of(slow), at_s=now_s + 3690))
+    harness.soon(harness.service.reconciler.once, now_s + 3700)
+    assert harness.until(slow, status="failed")["error"]["code"] == "job_timeout"
+
+
+def test_a_run_that_no_job_points_to_is_ended(harness: Harness) -> None:
+    job_id = harness.upload(target_language="es")["job_id"]
+    mine = harness.run_of(job_id)
+    stray = harness.client.portal.call(_make_stray, harness, job_id)  # pyright: ignore[reportOptionalMemberAccess]
+    now_s = time.time()
+    harness.soon(harness.service.reconciler.once, now_s)
+    harness.soon(harness.service.reconciler.once, now_s + 31)
+    assert harness.orchestrator.runs[stray]["state"].type == "CANCELLED"
+    assert harness.orchestrator.runs[mine]["state"].type == "SCHEDULED"
+
+
+async def _make_stray(harness: Harness, job_id: str) -> str:
+    run: RunState = await harness.orchestrator.create_run(
+        flow="translate_video", parameters={}, queue="normal", key="another", job_id=job_id
+    )
+    return run.run_id
+
+
+def test_the_deadline_grows_with_the_media(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, job_timeout=600)
+    short, long = (Job(id="j", user_id="u", media_s=m) for m in (10.0, 7200.0))  # pyright: ignore[reportCallIssue]
+    assert (deadline_s(short, settings), deadline_s(long, settings)) == (600.0, 144_000.0)
+
+
+def _waiting(number: int, user: str, priority: int = 5) -> Job:
+    return Job(
+        id=f"{user}-{number}",
+        user_id=user,
+        job_type="video_translate",
+        status="queued",
+        source_uri="",
+        filename="a.mp4",
+        priority=priority,
+        created_s=float(number),
+        updated_s=float(number),
+    )
+
+
+def test_the_first_job_of_one_user_is_not_behind_a_thousand_of_another() -> None:
+    waiting = [_waiting(n, "a") for n in range(1000)] + [_waiting(5000, "b")]
+    assert [j.id for j in fair_order(waiting, Counter({"a": 2}), 3)] == ["b-5000", "a-0", "a-1"]
+    urgent = [_waiting(2, "a", 10), _waiting(1, "a", 0)]
+    assert [j.id for j in fair_order(urgent, Counter(), 2)] == ["a-2", "a-1"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_no_job_is_claimed_twice(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    given = f"sqlite:///{tmp_path / 'jobs.db'}" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    url = database_url(settings_for(tmp_path, database_url=given))
+    one, two = Database(url), Database(url)
+    try:
+        await asyncio.gather(one.migrate(), two.migrate())
+        async with one.begin() as session:
+            for number in range(60):
+                session.add(_waiting(number, f"claims-{kind}"))
+        ids = [f"claims-{kind}-{n}" for n in range(60)]
+        fences = await asyncio.gather(*(claim(db, i) for i in ids for db in (one, two, one, two)))
+        assert sum(f is not None for f in fences) == 60
+        later = time.time() + 31
+        again = await asyncio.gather(*(claim(db, i, now_s=later) for i in ids for db in (one, two)))
+        assert sorted(f for f in again if f is not None) == [2] * 60
+        first = await take_lease(one, "dispatch", "first", for_s=30)
+        assert first is not None
+        assert await take_lease(two, "dispatch", "second", for_s=30) is None
+        # A clock two hours ahead takes the lease, and gets a higher fence; it never runs beside a valid one.
+        taken = await take_lease(two, "dispatch", "second", for_s=30, now_s=time.time() + 7200)
+        assert taken is not None
+        assert taken > first
+    finally:
+        await one.close()
+        await two.close()
