@@ -24,7 +24,8 @@ from dubline.contract import Stage
 from dubline.errors import DublineError
 from dubline.models import ArtifactRef, Frozen, StageStats
 from dubline.settings import get_settings
-from dubline.storage.local import LocalStore
+from dubline.storage.base import ArtifactStore
+from dubline.storage.open import open_store
 from dubline.storage.work import work_folder
 
 R = TypeVar("R", bound="StageResult")
@@ -47,9 +48,9 @@ class StageResult(Frozen):
 
 
 @functools.lru_cache(maxsize=1)
-def store() -> LocalStore:
+def store() -> ArtifactStore:
     """The artifact store of this process."""
-    return LocalStore(get_settings().artifacts_dir)
+    return open_store(get_settings())
 
 
 @contextmanager

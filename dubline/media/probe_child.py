@@ -6,10 +6,12 @@ Started by `dubline.media.probe` with the file on descriptor 0 and the limits as
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dubline.media import boxes
 from dubline.media.launcher import confine
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ def read(path: str, limits: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("media_unreadable", "This file is damaged, cut off or not a video at all.") from error
     with container:
         _check_header(container, limits)
+        if "mp4" in container.format.name:
+            _check_boxes(limits)
         tracks = _demux(container)
         return _describe(container, tracks, limits)
 
@@ -111,6 +115,8 @@ def _check_header(container: InputContainer, limits: dict[str, Any]) -> None:
     if len(container.streams) > limits["max_streams"]:
         raise _over("streams", len(container.streams), limits["max_streams"])
     for stream in container.streams:
+        if stream.type == "attachment" and _leaves_folder(stream.metadata.get("filename", "")):
+            raise Refusal("media_unsupported", "An attachment of this file has a name that leads to another folder.")
         context = stream.codec_context
         if context is None:
             continue
@@ -122,12 +128,41 @@ def _check_header(container: InputContainer, limits: dict[str, Any]) -> None:
                 raise _over("pixels", pixels, limits["max_pixels"])
 
 
+def _leaves_folder(name: str) -> bool:
+    return "/" in name or "\\" in name or name in {".", ".."}
+
+
+def _check_boxes(limits: dict[str, Any]) -> None:
+    """Hold an MP4's own claims against the limits, though the demuxer would go by the packets."""
+    at = os.lseek(0, 0, os.SEEK_CUR)
+    try:
+        with open(0, "rb", closefd=False) as file:
+            claims = boxes.read(file, limits["size_bytes"])
+    except boxes.TooManyBoxes as error:
+        raise _over("boxes", boxes.MAX_BOXES + 1, boxes.MAX_BOXES) from error
+    finally:
+        os.lseek(0, at, os.SEEK_SET)  # some systems share it with the demuxer
+    if any(t.is_external for t in claims.tracks):
+        raise Refusal("media_unsupported", "This file refers to another file.")
+    if claims.tracks and claims.carries_file:
+        raise Refusal("media_unsupported", "This file carries another file along.")
+    for track in claims.tracks:
+        if track.handler == "vide" and track.pixels > limits["max_pixels"]:
+            raise _over("pixels", track.pixels, limits["max_pixels"])
+        # One sample alone may take no time: a still, or a cover.
+        if track.handler in {"vide", "soun"} and (track.timescale == 0 or (track.samples > 1 and not track.has_ticks)):
+            raise Refusal("media_unreadable", "The clock of a track in this file does not run.")
+    if claims.movie_s is not None and claims.movie_s > limits["max_duration_s"]:
+        raise _over("duration_s", round(claims.movie_s, 1), limits["max_duration_s"])
+
+
 def _over(limit: str, value: float, most: float) -> Refusal:
     words = {
         "streams": "This file has more tracks than are allowed.",
         "pixels": "The picture of this video is larger than is allowed.",
         "fps": "The frame rate of this video is higher than is allowed.",
         "duration_s": "This video is longer than is allowed.",
+        "boxes": "This file is made of more parts than are allowed.",
     }
     return Refusal("media_limits", words[limit], limit=limit, value=value, max=most)
 

@@ -25,7 +25,23 @@ _RECORD = re.compile(r"^[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+$")
 
 def blob_uri(sha256: str) -> str:
     """The one place that builds a key: no text of a user ever enters it."""
-    return f"artifact:blobs/{sha256[:2]}/{sha256}"
+    return f"artifact:{blob_key(sha256)}"
+
+
+def blob_key(sha256: str) -> str:
+    return f"blobs/{sha256[:2]}/{sha256}"
+
+
+def check_digest(sha256: str) -> None:
+    """Raise `StorageError` unless it is a content hash."""
+    if not _DIGEST.match(sha256):
+        raise StorageError("That is no content hash.", code="content_hash")
+
+
+def check_record_name(name: str) -> None:
+    """Raise `StorageError` for a record name that could leave its folder."""
+    if not _RECORD.match(name) or ".." in name:
+        raise StorageError("A record name is not allowed.", code="record_name")
 
 
 class LocalStore:
@@ -93,9 +109,8 @@ class LocalStore:
             return None
 
     def delete(self, sha256: str) -> None:
-        if not _DIGEST.match(sha256):
-            raise StorageError("That is no content hash.", code="content_hash")
-        (self._root / "blobs" / sha256[:2] / sha256).unlink(missing_ok=True)
+        check_digest(sha256)
+        (self._root / blob_key(sha256)).unlink(missing_ok=True)
 
     def delete_record(self, name: str) -> None:
         self._record_path(name).unlink(missing_ok=True)
@@ -141,8 +156,7 @@ class LocalStore:
         return self._root / "blobs" / match[1] / match[2]
 
     def _record_path(self, name: str) -> Path:
-        if not _RECORD.match(name) or ".." in name:
-            raise StorageError("A record name is not allowed.", code="record_name")
+        check_record_name(name)
         return self._root / "records" / name
 
     @contextmanager

@@ -22,6 +22,16 @@ def open_store(settings: Settings) -> ArtifactStore:
         return LocalStore(settings.artifacts_dir)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return LocalStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc:
+        from dubline.storage.s3 import S3Store
+
+        return S3Store(
+            parts.netloc,
+            parts.path,
+            settings.dubline_home / "cache",
+            endpoint_url=settings.s3_endpoint_url,
+            deadline_s=settings.s3_deadline_s,
+        )
     raise StorageError(
         "STORAGE_URL names no folder and no bucket.",
         code="storage_url",
