@@ -181,11 +181,15 @@ def retry_after(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
+def problem_answer(status: int) -> dict[str, Any]:
+    """A problem document as the OpenAPI page describes it."""
+    return {
         "description": _TITLES[status],
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
     }
-    for status in (400, 404, 409, 413, 422, 503, 507)
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: problem_answer(status) for status in (400, 404, 409, 413, 422, 503, 507)
 }
 """What any path may answer beside success, for the OpenAPI page."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import BaseUrl, IdempotencyKey, JobId, Svc, UserId
-from api.problems import RESPONSES, Problem, ProblemDocument
+from api.problems import RESPONSES, Problem, problem_answer
 from api.requests import JobRequest
 from api.resources import iso
 from api.routes.jobs import source_file
@@ -113,11 +113,11 @@ async def read(job_id: JobId, service: Svc, user_id: UserId, base_url: BaseUrl) 
 @router.post(
     "/api/v1/translate",
     status_code=410,
-    response_model=ProblemDocument,
+    response_model=None,
     summary="Gone: use the job API",
-    responses={410: {"description": "Gone"}},
+    responses={410: problem_answer(410)},
 )
-async def gone() -> ProblemDocument:
+async def gone() -> None:
     raise Problem(
         410,
         "The synchronous translation is gone; translations are jobs now.",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.conftest import ROLES, STAGES, Stack
+from tests.stack import ROLES, STAGES, Stack
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 _IN_FLIGHT = 2  # texts that the two threads of a run may be speaking at the moment of a kill

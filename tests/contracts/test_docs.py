@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from dubline.cli import app
 from dubline.settings import Settings
+from dubline.settings_page import page
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
@@ -17,8 +18,9 @@ _PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
 
 def test_every_setting_is_documented_with_its_own_words() -> None:
     text = (_ROOT / "docs" / "reference.md").read_text()
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| [^|]* \| ([^|]*) \|$", text, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| [^|]* \| ([^|]*) \|$", text, re.MULTILINE))
     assert rows == {name.upper(): field.description for name, field in Settings.model_fields.items()}
+    assert text == page()
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
