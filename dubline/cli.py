@@ -244,6 +244,41 @@ def ui() -> None:
 
 
 @app.command()
+def load(
+    jobs: Annotated[int, typer.Option(min=1, max=10_000, help="How many simulated jobs.")] = 100,
+    url: Annotated[str, typer.Option(envvar="DUBLINE_URL", help="The service.")] = "http://127.0.0.1:8000",
+    within_s: Annotated[float, typer.Option("--within", help="Longest wait for the last one, in seconds.")] = 3600.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Drive simulated jobs through a running service and print what came of them.
+
+    The service must run with SIMULATED_ENGINES=true. Example: dubline load --jobs 100
+    """
+    from httpx import HTTPError
+
+    from dubline.errors import ApiError
+    from dubline.load import check_finished, run_load
+
+    try:
+        with out.status("submitting") as status:
+            report = run_load(
+                url,
+                jobs,
+                within_s=within_s,
+                told=lambda done, of: status.update(f"{done} of {of} jobs have ended"),
+            )
+    except HTTPError as error:
+        raise ApiError(f"No service answers at {url}.", code="service_away", hint="Start one: dubline up") from error
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        for name, value in report.model_dump().items():
+            out.print(f"{name:<16} {value}", highlight=False)
+    check_finished(report)
+    raise typer.Exit(EXIT_FAILED if report.completed < report.jobs else 0)
+
+
+@app.command()
 def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: HOST, else 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the API; default: PORT, else 8000; 0 takes any.")] = None,

@@ -24,6 +24,12 @@ def test_a_part_is_killed_at_every_stage_boundary(role: str, stack: Stack) -> No
     sweep(stack, role, STAGES)
 
 
+def test_the_same_on_postgresql_and_s3(start_stack: Callable[..., Stack], s3_and_postgres: dict[str, str]) -> None:
+    stack = start_stack(**s3_and_postgres)
+    for role in ("flow", "worker", "api"):
+        sweep(stack, role, ("extract", "transcribe", "synthesize", "mix", "publish"))
+
+
 def sweep(stack: Stack, role: str, stages: tuple[str, ...]) -> None:
     """One job a stage; the part is killed the moment the stage's result is there."""
     began_s = time.monotonic()

@@ -31,33 +31,33 @@ _ROOT = Path(__file__).parents[2]
 _MAX_RSS_BYTES = 300_000_000
 
 EXPECTED = {
-    "absurd_dims_65535_pub.mp4": "dubbed",
-    "absurd_duration_pub.mp4": "dubbed",
-    "appended_zip_pub.mp4": "dubbed",
-    "dref_external_passwd_pub.mp4": "dubbed",
+    "absurd_dims_65535_pub.mp4": "media_limits",
+    "absurd_duration_pub.mp4": "media_limits",
+    "appended_zip_pub.mp4": "media_unsupported",
+    "dref_external_passwd_pub.mp4": "media_unsupported",
     "ffconcat.mp4": "media_unsupported",
     "ffconcat_sibling.mp4": "media_unsupported",
     "fuzz_base_pub.mp4": "dubbed",
     "hls_other_user_ts.mp4": "media_unsupported",
     "hls_passwd.mp4": "media_unsupported",
     "hls_ssrf_localhost.mp4": "media_unsupported",
-    "mkv_attachment_traversal.mkv": "dubbed",
+    "mkv_attachment_traversal.mkv": "media_unsupported",
     "moov_only_pub.mp4": "media_unreadable",
     "png_named.mp4": "media_unsupported",
-    "polyglot_html_pub.mp4": "dubbed",
+    "polyglot_html_pub.mp4": "media_unsupported",
     "real_16k_picture.mp4": "media_limits",
     "secret_of_other_user.ts": "dubbed",
     "self_nested_moov_pub.mp4": "media_unreadable",
     "silence_10h.flac": "media_limits",
     "stsz_huge_count_pub.mp4": "media_unreadable",
-    "stts_zero_delta_pub.mp4": "dubbed",
+    "stts_zero_delta_pub.mp4": "media_unreadable",
     "text.mp4": "media_unsupported",
     "truncated_100bytes_pub.mp4": "media_unreadable",
     "truncated_half_pub.mp4": "media_unreadable",
     "truncated_moov_missing_pub.mp4": "media_unreadable",
     "wav_absurd_header.wav": "media_unreadable",
     "zero_bytes.mp4": "media_unreadable",
-    "zero_timescale_pub.mp4": "dubbed",
+    "zero_timescale_pub.mp4": "media_unreadable",
     "zip_named.mp4": "media_unsupported",
 }
 
@@ -117,11 +117,59 @@ def test_limits_say_which_and_by_how_much(answers: dict[str, dict[str, Any]]) ->
     }
     assert answers["silence_10h.flac"]["details"]["limit"] == "duration_s"
     assert answers["silence_10h.flac"]["details"]["value"] == 36_000
+    assert answers["absurd_dims_65535_pub.mp4"]["details"] == {
+        "limit": "pixels",
+        "value": 65535**2,
+        "max": Settings().max_pixels,
+    }
+    assert answers["absurd_duration_pub.mp4"]["details"] == {
+        "limit": "duration_s",
+        "value": pytest.approx(2_147_483.6),
+        "max": Settings().max_duration_s,
+    }
 
 
-def test_a_forged_length_is_measured_not_believed(media_dir: Path) -> None:
-    info = probe(media_dir / "bad/absurd_duration_pub.mp4", Settings())
-    assert info.duration_s == pytest.approx(3.0, abs=0.05)
+def test_each_trick_is_called_by_its_name(answers: dict[str, dict[str, Any]]) -> None:
+    assert answers["dref_external_passwd_pub.mp4"]["message"] == "This file refers to another file."
+    for name in ("appended_zip_pub.mp4", "polyglot_html_pub.mp4"):
+        assert answers[name]["message"] == "This file carries another file along."
+    assert "attachment" in answers["mkv_attachment_traversal.mkv"]["message"]
+    assert "clock" in answers["zero_timescale_pub.mp4"]["message"]
+    assert "clock" in answers["stts_zero_delta_pub.mp4"]["message"]
+
+
+def test_a_forged_length_is_measured_not_believed(media_dir: Path, tmp_path: Path) -> None:
+    data = bytearray((media_dir / "bad/fuzz_base_pub.mp4").read_bytes())
+    at = data.index(b"mvhd") + 20
+    assert data[at : at + 4] == (3000).to_bytes(4, "big")
+    data[at : at + 4] = (3_600_000).to_bytes(4, "big")
+    (tmp_path / "hour.mp4").write_bytes(data)
+    assert probe(tmp_path / "hour.mp4", Settings()).duration_s == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_tag_before_the_boxes_does_not_hide_them(media_dir: Path, tmp_path: Path) -> None:
+    """The reader of boxes starts at the first byte: a demuxer that skipped a tag would see what it does not."""
+    path = tmp_path / "tagged.mp4"
+    path.write_bytes(b"ID3\x04\0\0\0\0\0\0" + (media_dir / "bad/fuzz_base_pub.mp4").read_bytes())
+    with pytest.raises(InputError) as caught:
+        probe(path, Settings())
+    assert caught.value.code == "media_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_taken"),
+    [("Font.ttf", True), ("a..b.ttf", True), ("fonts/Font.ttf", False), ("..\\Font.ttf", False), ("..", False)],
+)
+def test_fonts_may_be_attached_under_plain_names(media_dir: Path, tmp_path: Path, name: str, is_taken: bool) -> None:
+    (tmp_path / "font").write_bytes(bytes(100))
+    words = ["-i", f"file:{media_dir / 'bad/fuzz_base_pub.mp4'}", "-c", "copy", "-attach", "file:font"]
+    words += ["-metadata:s:t", f"filename={name}", "-metadata:s:t", "mimetype=font/ttf", "-f", "matroska"]
+    run_ffmpeg([*words, "file:out.mkv"], deadline_s=60.0, cwd=tmp_path)
+    if is_taken:
+        assert any(s.kind == "attachment" for s in probe(tmp_path / "out.mkv", Settings()).streams)
+    else:
+        with pytest.raises(InputError, match="attachment"):
+            probe(tmp_path / "out.mkv", Settings())
 
 
 def test_ten_mebibytes_of_zeros(tmp_path: Path) -> None:

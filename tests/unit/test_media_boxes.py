@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -140,9 +140,13 @@ def test_free_space_within_the_header_is_looked_through() -> None:
     assert _read(_movie(_track(), _box(b"free", b"<script>"))).carries_file
 
 
-def test_tags_before_the_boxes_hide_nothing() -> None:
-    tag = b"ID3\x04\0\0\0\0\0\x05hello"
-    assert _read(tag + tag + _movie(_track(timescale=0))).tracks[0].timescale == 0
+@pytest.mark.parametrize("kind", [b"free", b"hoov"])
+def test_a_header_under_another_name_is_read(kind: bytes) -> None:
+    assert _read(_movie(_track(timescale=0)).replace(b"moov", kind)).tracks[0].timescale == 0
+
+
+def test_a_box_without_a_readable_name_hides_nothing() -> None:
+    assert _read(_box(b"\x01\x02\x03\x04", bytes(8)) + _movie(_track())).movie_s == 1.0
 
 
 def test_a_64_bit_size_and_a_last_box_without_one() -> None:
@@ -159,8 +163,6 @@ def test_depth_and_number_of_boxes_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(boxes, "MAX_BOXES", 100)
     with pytest.raises(boxes.TooManyBoxes):
         _read(_box(b"free") * 101)
-    with pytest.raises(boxes.TooManyBoxes):
-        _read(b"ID3\x04\0\0\0\0\0\0" * 101)
 
 
 KINDS = (b"moov", b"trak", b"mdia", b"mvhd", b"tkhd", b"mdhd", b"hdlr", b"dref", b"stsd", b"stts", b"free", b"mdat")
@@ -189,10 +191,10 @@ def test_every_claim_is_read_back(width: int, height: int, timescale: int, durat
     assert claims.movie_s == duration / 1000
 
 
-def test_mutants_of_a_real_file_end_soon(media_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mutants_of_a_real_file_end_soon(media_dir: Path, tmp_path: Path) -> None:
     base = media_dir / "bad/fuzz_base_pub.mp4"
-    monkeypatch.setattr(sys, "argv", ["make_fuzz.py", str(base), str(tmp_path), "141", "200"])
-    runpy.run_path(str(media_dir / "bad/fuzz/make_fuzz.py"))
+    recipe = [sys.executable, str(media_dir / "bad/fuzz/make_fuzz.py"), str(base), str(tmp_path), "141", "200"]
+    subprocess.run(recipe, check=True)
     mutants = [p.read_bytes() for p in sorted(tmp_path.iterdir())]
     assert len(mutants) == 60
     for seed in range(140):
