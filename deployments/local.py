@@ -259,9 +259,9 @@ def _task_counts() -> dict[str, int]:
 
 def _export(request: LocalRequest, settings: Settings, result: JobResult, run: dict[str, Any]) -> dict[str, str]:
     from dubline.storage.export import export
-    from dubline.storage.local import LocalStore
+    from dubline.storage.open import open_store
 
-    return export(result, run, LocalStore(settings.artifacts_dir), request.out_path, request.source_path)
+    return export(result, run, open_store(settings), request.out_path, request.source_path)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from dubline.models import ArtifactRef
+
+FRESH_S = 3600.0
+"""Putting content again renews an object older than this, so that a sweep takes it for new."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ class ArtifactStore(Protocol):
         """Remove an object; one that is gone already is no error."""
         ...
 
+    def delete_many(self, digests: Iterable[str]) -> None:
+        """Remove objects, in as few calls as the store takes."""
+        ...
+
     def delete_record(self, name: str) -> None: ...
 
     def blobs(self) -> Iterator[StoredBlob]:
@@ -78,4 +85,8 @@ class ArtifactStore(Protocol):
 
     def check(self) -> None:
         """Raise `StorageUnavailable` when the store cannot be read and written now."""
+        ...
+
+    def sweep_unfinished(self, older_than_s: float) -> int:
+        """Remove what writes that broke off left behind. Returns how many."""
         ...

@@ -5,43 +5,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dubline.errors import ArtifactMissing, StorageError, StorageFull, StorageUnavailable
+from dubline.errors import ArtifactMissing, StorageFull, StorageUnavailable
 from dubline.models import ArtifactRef
-from dubline.storage.base import StoredBlob, StoredRecord
+from dubline.storage.base import FRESH_S, StoredBlob, StoredRecord
+from dubline.storage.keys import blob_key, blob_uri, checked_digest, digest_of, is_digest, record_key
 
 _BLOCK_BYTES = 1 << 20
-_URI = re.compile(r"^artifact:blobs/([0-9a-f]{2})/([0-9a-f]{64})$")
-_DIGEST = re.compile(r"^[0-9a-f]{64}$")
-_RECORD = re.compile(r"^[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+$")
-
-
-def blob_uri(sha256: str) -> str:
-    """The one place that builds a key: no text of a user ever enters it."""
-    return f"artifact:{blob_key(sha256)}"
-
-
-def blob_key(sha256: str) -> str:
-    return f"blobs/{sha256[:2]}/{sha256}"
-
-
-def check_digest(sha256: str) -> None:
-    """Raise `StorageError` unless it is a content hash."""
-    if not _DIGEST.match(sha256):
-        raise StorageError("That is no content hash.", code="content_hash")
-
-
-def check_record_name(name: str) -> None:
-    """Raise `StorageError` for a record name that could leave its folder."""
-    if not _RECORD.match(name) or ".." in name:
-        raise StorageError("A record name is not allowed.", code="record_name")
 
 
 class LocalStore:
@@ -67,7 +44,7 @@ class LocalStore:
         return self._put(io.BytesIO(data), media_type)
 
     def fetch(self, ref: ArtifactRef) -> Path:
-        path = self._path(ref)
+        path = self.path_of(ref)
         if not self.holds(ref):
             raise ArtifactMissing(
                 "A stored artifact is gone or damaged.", hint="Run the job again: what is missing is made anew."
@@ -78,7 +55,7 @@ class LocalStore:
         return self.fetch(ref).read_bytes()
 
     def holds(self, ref: ArtifactRef) -> bool:
-        path = self._path(ref)
+        path = self.path_of(ref)
         try:
             stat = path.stat()
         except FileNotFoundError:
@@ -109,15 +86,18 @@ class LocalStore:
             return None
 
     def delete(self, sha256: str) -> None:
-        check_digest(sha256)
-        (self._root / blob_key(sha256)).unlink(missing_ok=True)
+        (self._root / blob_key(checked_digest(sha256))).unlink(missing_ok=True)
+
+    def delete_many(self, digests: Iterable[str]) -> None:
+        for sha256 in digests:
+            self.delete(sha256)
 
     def delete_record(self, name: str) -> None:
         self._record_path(name).unlink(missing_ok=True)
 
     def blobs(self) -> Iterator[StoredBlob]:
         for path in (self._root / "blobs").glob("??/*"):
-            if _DIGEST.match(path.name):
+            if is_digest(path.name):
                 with suppress(FileNotFoundError):
                     stat = path.stat()
                     yield StoredBlob(path.name, stat.st_size, stat.st_mtime)
@@ -133,6 +113,17 @@ class LocalStore:
         if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
             raise StorageUnavailable("The artifact folder cannot be read and written.", hint="Check its owner.")
 
+    def sweep_unfinished(self, older_than_s: float) -> int:
+        return sweep_temporaries(self._root, older_than_s)
+
+    def path_of(self, ref: ArtifactRef) -> Path:
+        """Where the content of a reference lies, if it is there.
+
+        Raises:
+            ArtifactMissing: the reference is not one of this store.
+        """
+        return self._root / blob_key(digest_of(ref))
+
     def _put(self, source: BinaryIO, media_type: str) -> ArtifactRef:
         digest = hashlib.sha256()
         size = 0
@@ -143,21 +134,15 @@ class LocalStore:
                 file.write(block)
             sha256 = digest.hexdigest()
             ref = ArtifactRef(uri=blob_uri(sha256), sha256=sha256, size_bytes=size, media_type=media_type)
-            target = self._path(ref)
-            if not self.holds(ref):
+            target = self.path_of(ref)
+            # What is old is written anew, not to be swept before somebody names it.
+            if not (self.holds(ref) and _is_fresh(target)):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._commit(file, temporary, target)
         return ref
 
-    def _path(self, ref: ArtifactRef) -> Path:
-        match = _URI.match(ref.uri)
-        if match is None or match[2] != ref.sha256 or not ref.sha256.startswith(match[1]):
-            raise ArtifactMissing("An artifact reference is not one of this store.")
-        return self._root / "blobs" / match[1] / match[2]
-
     def _record_path(self, name: str) -> Path:
-        check_record_name(name)
-        return self._root / "records" / name
+        return self._root / record_key(name)
 
     @contextmanager
     def _temporary(self, folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
@@ -189,13 +174,24 @@ class LocalStore:
             os.close(folder)
 
 
-def sweep_temporaries(root: Path) -> int:
-    """Remove temporary files that processes no longer alive left behind. Returns how many."""
+def _is_fresh(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < FRESH_S
+    except FileNotFoundError:
+        return False
+
+
+def sweep_temporaries(root: Path, older_than_s: float = 0.0) -> int:
+    """Remove temporary files that processes no longer alive left behind. Returns how many.
+
+    Where several hosts share the folder a process may only seem dead: give an age that no write reaches.
+    """
     removed = 0
     for path in [*root.glob("blobs/.*-*"), *root.glob("records/**/.*-*")]:
         pid = path.name[1:].split("-", 1)[0]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             with suppress(FileNotFoundError):
-                path.unlink()
-                removed += 1
+                if time.time() - path.stat().st_mtime >= older_than_s:
+                    path.unlink()
+                    removed += 1
     return removed

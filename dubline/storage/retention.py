@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
 
 from dubline.models import Frozen
 from dubline.storage.base import ArtifactStore
-from dubline.storage.local import LocalStore, sweep_temporaries
 from dubline.storage.work import sweep_work
 
 GRACE_S = 24 * 3600.0
@@ -36,6 +36,7 @@ def sweep(
     work_dir: Path,
     *,
     retention_s: float,
+    keep: Set[str] = frozenset(),
     grace_s: float = GRACE_S,
     now_s: float | None = None,
 ) -> Swept:
@@ -48,11 +49,12 @@ def sweep(
         results_dir: Prefect's result records, JSON files.
         work_dir: Work folders; those of dead processes go.
         retention_s: How long results and records are kept.
+        keep: Digests that somebody else still names.
         grace_s: How long an object that nothing names is kept.
         now_s: Seconds since the epoch; for tests.
     """
     now_s = time.time() if now_s is None else now_s
-    named: set[str] = set()
+    named = set(keep)
     results = _sweep_results(results_dir, now_s - retention_s, named)
     records = 0
     for folder in _LIVING:
@@ -62,16 +64,17 @@ def sweep(
                 records += 1
             else:
                 named |= _digests(store.get_record(record.name) or b"")
-    blobs = blob_bytes = 0
-    for blob in list(store.blobs()):
-        if blob.sha256 not in named and blob.modified_s < now_s - grace_s:
-            store.delete(blob.sha256)
-            blobs += 1
-            blob_bytes += blob.size_bytes
-    temporaries = sweep_work(work_dir)
-    if isinstance(store, LocalStore):
-        temporaries += sweep_temporaries(store.root)
-    return Swept(results=results, records=records, blobs=blobs, blob_bytes=blob_bytes, temporaries=temporaries)
+    blobs = [b for b in store.blobs() if b.sha256 not in named and b.modified_s < now_s - grace_s]
+    store.delete_many(b.sha256 for b in blobs)
+    # Whose process is on another host only seems dead, so what is young stays.
+    temporaries = sweep_work(work_dir, grace_s) + store.sweep_unfinished(grace_s)
+    return Swept(
+        results=results,
+        records=records,
+        blobs=len(blobs),
+        blob_bytes=sum(b.size_bytes for b in blobs),
+        temporaries=temporaries,
+    )
 
 
 def _sweep_results(folder: Path, before_s: float, named: set[str]) -> int:

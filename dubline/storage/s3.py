@@ -1,70 +1,88 @@
-"""Artifacts in an S3-compatible bucket, with verified copies on the local disk.
-
-The bucket is the operator's to make. Writing an object twice is harmless, since its name is its content's hash; what a
-reader gets was checked against that hash after the download.
-"""
+"""Artifacts in a bucket of S3 or of what speaks like it."""
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import s3fs
-from botocore.exceptions import BotoCoreError, ClientError
-from fsspec.asyn import sync
-from fsspec.exceptions import FSTimeoutError
 
 from dubline.errors import ArtifactMissing, StorageError, StorageUnavailable
 from dubline.models import ArtifactRef
-from dubline.storage.base import StoredBlob, StoredRecord
-from dubline.storage.local import LocalStore, blob_key, check_digest, check_record_name
+from dubline.storage.base import FRESH_S, StoredBlob, StoredRecord
+from dubline.storage.cache import BlobCache
+from dubline.storage.deadline import Deadline
+from dubline.storage.keys import blob_key, checked_digest, digest_of, is_digest, record_key
 
-_SLOW_BYTES_PER_S = 2_000_000
-_CACHE_BYTES = 20 * 1024**3
-_KEEP_S = 3600.0
-_CONFIG = {"connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 2, "mode": "standard"}}
+R = TypeVar("R")
+
+_CACHE_BYTES = 10 * 1024**3
+_PART_BYTES = 16 * 1024**2
+_MOST_PARTS = 10_000
+_PARTS_AT_ONCE = 2
+_SLOWEST_BYTES_S = 1024**2
+"""Transfers get this much more time per byte than small calls."""
+_CHECK_S = 10.0
+_DELETE_AT_ONCE = 1000
+_READS = 3
+"""What is read may be damaged on its way, or be replaced meanwhile; what is so each time is damaged where it lies."""
+
+
+@dataclass(frozen=True)
+class _Head:
+    size_bytes: int
+    sha256: str
+    modified_s: float
 
 
 class S3Store:
-    """`ArtifactStore` over `s3://bucket/prefix`: the same keys as the local store.
+    """`ArtifactStore` over `s3://bucket/prefix`, with verified copies of what is read and written in a local folder.
+
+    It is called from threads, never from a running event loop. The credentials are those of the AWS_* variables.
 
     Args:
-        bucket: An existing bucket.
-        prefix: Folder in it, without slashes at its ends; may be empty.
-        cache_dir: Folder of this machine for verified copies; the least recently made go when it grows over 20 GB.
-        endpoint_url: Of another provider than AWS. Credentials come from the usual `AWS_…` variables.
-        deadline_s: Longest wait for a small call; moving bytes gets more by their number.
+        bucket: Made by its operator.
+        prefix: Folder in the bucket, or nothing.
+        cache_dir: Folder for the copies; processes of one machine may share it.
+        endpoint_url: Of the service, when it is not Amazon's.
+        deadline_s: Longest wait for a small call; transfers get more by their size.
+        cache_bytes: Bound of the copies.
     """
 
     def __init__(
-        self, bucket: str, prefix: str, cache_dir: Path, *, endpoint_url: str | None = None, deadline_s: float = 60.0
+        self,
+        bucket: str,
+        prefix: str,
+        cache_dir: Path,
+        endpoint_url: str | None = None,
+        deadline_s: float = 60.0,
+        cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        self._root = "/".join(p for p in (bucket, prefix.strip("/")) if p)
-        self._cache = LocalStore(cache_dir)
-        self._deadline_s = deadline_s
-        self._options: dict[str, Any] = {
-            "config_kwargs": _CONFIG,
-            "client_kwargs": {"endpoint_url": endpoint_url} if endpoint_url else {},
-            # The caches would hide what other processes write.
-            "use_listings_cache": False,
-            "skip_instance_cache": True,
-        }
-        self._lock = threading.Lock()
-        self._fetching: dict[str, threading.Lock] = {}
-        self._opened: s3fs.S3FileSystem | None = None
-
-    @property
-    def _fs(self) -> s3fs.S3FileSystem:
-        with self._lock:
-            if self._opened is None:
-                self._opened = s3fs.S3FileSystem(**self._options)
-                self._opened.retries = 2  # its own loop on top of botocore's tries for 24 to 45 s
-            return self._opened
+        self._bucket, self._deadline_s = bucket, deadline_s
+        self._root = f"{prefix.strip('/')}/".lstrip("/")
+        self._cache = BlobCache(cache_dir, cache_bytes)
+        self._flights = tuple(threading.Lock() for _ in range(256))
+        # Checksums beyond the signature's hash of the body are refused by older servers.
+        self._fs: Any = s3fs.S3FileSystem(
+            endpoint_url=endpoint_url,
+            use_listings_cache=False,
+            skip_instance_cache=True,
+            max_concurrency=_PARTS_AT_ONCE,
+            default_block_size=_PART_BYTES,
+            config_kwargs={
+                "connect_timeout": min(5.0, deadline_s),
+                "read_timeout": min(15.0, deadline_s),
+                "retries": {"mode": "standard", "total_max_attempts": 3},
+                "request_checksum_calculation": "when_required",
+                "response_checksum_validation": "when_required",
+                "s3": {"payload_signing_enabled": True},
+            },
+        )
 
     def put_file(self, path: Path, media_type: str) -> ArtifactRef:
         return self._upload(self._cache.put_file(path, media_type))
@@ -73,145 +91,181 @@ class S3Store:
         return self._upload(self._cache.put_bytes(data, media_type))
 
     def fetch(self, ref: ArtifactRef) -> Path:
-        with self._lock:
-            lock = self._fetching.setdefault(ref.sha256, threading.Lock())
-        with lock:  # one download, however many threads ask
-            if not self._cache.holds(ref):
-                self._make_room()
-                self._download(ref)
-        return self._cache.fetch(ref)
+        with self._flight(digest_of(ref)):
+            return self._cache.find(ref) or self._download(ref)
 
     def read_bytes(self, ref: ArtifactRef) -> bytes:
         return self.fetch(ref).read_bytes()
 
     def holds(self, ref: ArtifactRef) -> bool:
-        if self._size(self._blob(ref.sha256)) != ref.size_bytes:
-            return False
-        try:
-            self.fetch(ref)
-        except ArtifactMissing:
-            return False
-        return True
+        """Asks the bucket each time, and reads the object when there is no verified copy of it here."""
+        with self._flight(digest_of(ref)):
+            head = self._run(lambda deadline: self._head(blob_key(ref.sha256), deadline))
+            if head is None or head.size_bytes != ref.size_bytes:
+                return False
+            if head.sha256 == ref.sha256 and self._cache.find(ref) is not None:
+                return True
+            try:
+                self._download(ref)
+            except ArtifactMissing:
+                return False
+            return True
 
     def put_record(self, name: str, data: bytes) -> None:
-        key = self._record(name)
-        self._call("_pipe_file", key, data)
+        path, metadata = self._path(record_key(name)), {"sha256": hashlib.sha256(data).hexdigest()}
+        self._run(lambda deadline: self._fs.pipe_file(path, data, Metadata=metadata, timeout=deadline.left_s()))
 
     def get_record(self, name: str) -> bytes | None:
-        try:
-            return self._call("_cat_file", self._record(name))
-        except FileNotFoundError:
-            return None
+        """A record that is not what was written is no record."""
+        key = record_key(name)
+
+        def work(deadline: Deadline) -> tuple[bytes, str] | None:
+            head = self._head(key, deadline)
+            if head is None:
+                return None
+            # One request: with more than one at once s3fs asks for the size itself.
+            data = self._fs.cat_file(self._path(key), max_concurrency=1, timeout=deadline.left_s())
+            return data, head.sha256
+
+        for _ in range(_READS):
+            try:
+                found = self._run(work)
+            except ArtifactMissing:
+                return None
+            if found is None:
+                return None
+            if hashlib.sha256(found[0]).hexdigest() == found[1]:
+                return found[0]
+        return None
 
     def delete(self, sha256: str) -> None:
-        self._remove(self._blob(sha256))
-        self._cache.delete(sha256)
+        self._cache.remove(checked_digest(sha256))
+        self._delete(blob_key(sha256))
+
+    def delete_many(self, digests: Iterable[str]) -> None:
+        rows = [checked_digest(sha256) for sha256 in digests]
+        for at in range(0, len(rows), _DELETE_AT_ONCE):
+            batch = rows[at : at + _DELETE_AT_ONCE]
+            keys = [{"Key": self._root + blob_key(sha256)} for sha256 in batch]
+            try:
+                said = self._call("delete_objects", Delete={"Objects": keys, "Quiet": True})
+                left = {row.get("Key", "").rpartition("/")[2] for row in said.get("Errors", [])}
+            except StorageUnavailable:
+                raise
+            except StorageError:
+                left = set(batch)  # old servers take no bulk delete without an MD5
+            for sha256 in batch:
+                self._cache.remove(sha256)
+                if sha256 in left:
+                    self._delete(blob_key(sha256))
 
     def delete_record(self, name: str) -> None:
-        self._remove(self._record(name))
+        self._delete(record_key(name))
 
     def blobs(self) -> Iterator[StoredBlob]:
-        for key, info in self._list("blobs"):
-            name = key.rsplit("/", 1)[-1]
-            with suppress(StorageError):
-                check_digest(name)
-                yield StoredBlob(name, int(info["size"]), info["LastModified"].timestamp())
+        for row in self._list("blobs/"):
+            name = row["Key"].rpartition("/")[2]
+            if is_digest(name):
+                yield StoredBlob(name, row["Size"], row["LastModified"].timestamp())
 
     def records(self, folder: str) -> Iterator[StoredRecord]:
-        start = len(f"{self._root}/records/")
-        for key, info in self._list(f"records/{folder}"):
-            yield StoredRecord(key[start:], info["LastModified"].timestamp())
+        root = self._root + "records/"
+        for row in self._list(f"records/{folder}/"):
+            yield StoredRecord(row["Key"].removeprefix(root), row["LastModified"].timestamp())
 
     def check(self) -> None:
+        path, deadline = self._path("health"), Deadline(min(_CHECK_S, self._deadline_s))
+
+        def work(deadline: Deadline) -> None:
+            self._fs.pipe_file(path, b"ok", timeout=deadline.left_s())
+            self._fs.cat_file(path, max_concurrency=1, timeout=deadline.left_s())
+
         try:
-            self._call("_ls", self._root.split("/", 1)[0])
-        except FileNotFoundError as error:
-            raise StorageUnavailable("The bucket does not exist.", hint="Make it, or correct STORAGE_URL.") from error
+            deadline.run(work)
+        except StorageUnavailable:
+            raise
+        except StorageError as error:
+            raise StorageUnavailable("The bucket cannot be read and written.", hint=error.hint) from error
 
-    def _blob(self, sha256: str) -> str:
-        check_digest(sha256)
-        return f"{self._root}/{blob_key(sha256)}"
-
-    def _record(self, name: str) -> str:
-        check_record_name(name)
-        return f"{self._root}/records/{name}"
+    def sweep_unfinished(self, older_than_s: float) -> int:
+        before_s, removed = time.time() - older_than_s, self._cache.sweep(older_than_s)
+        for upload in self._call("list_multipart_uploads", Prefix=self._root).get("Uploads", []):
+            if upload["Initiated"].timestamp() < before_s:
+                try:
+                    self._call("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
+                except ArtifactMissing:
+                    continue  # it ended meanwhile
+                removed += 1
+        return removed
 
     def _upload(self, ref: ArtifactRef) -> ArtifactRef:
-        key = self._blob(ref.sha256)
-        if self._size(key) == ref.size_bytes:
-            return ref
-        path = self._cache.fetch(ref)
-        try:
-            self._call("_put_file", str(path), key, moved_bytes=ref.size_bytes)
-        except StorageUnavailable:
-            # The reply may have been lost after the work was done.
-            if self._size(key) != ref.size_bytes:
-                raise
+        """Bring the local copy into the bucket, unless it is there."""
+
+        def work(deadline: Deadline) -> None:
+            # Asked before each try: when only the reply to the last one was lost, this finds our own object.
+            head = self._head(blob_key(ref.sha256), deadline)
+            is_there = head is not None and (head.size_bytes, head.sha256) == (ref.size_bytes, ref.sha256)
+            if is_there and head is not None and time.time() - head.modified_s < FRESH_S:
+                return
+            self._fs.put_file(
+                str(self._cache.find(ref)),
+                self._path(blob_key(ref.sha256)),
+                chunksize=max(_PART_BYTES, -(-ref.size_bytes // _MOST_PARTS)),
+                ContentType="application/octet-stream",
+                Metadata={"sha256": ref.sha256},
+                timeout=deadline.left_s(),
+            )
+
+        with self._flight(ref.sha256):
+            self._run(work, ref.size_bytes)
         return ref
 
-    def _download(self, ref: ArtifactRef) -> None:
-        key = self._blob(ref.sha256)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._cache.root) as folder:
-            path = Path(folder) / "object"
-            for _ in range(2):  # a byte may have been turned on the way; the second time it was stored so
-                try:
-                    self._call("_get_file", key, str(path), moved_bytes=ref.size_bytes)
-                except FileNotFoundError as error:
-                    raise _missing() from error
-                if self._cache.put_file(path, ref.media_type).sha256 == ref.sha256:
-                    return
-        # Nobody can use it, and while it lies there nobody would make it anew.
-        self._remove(key)
-        raise _missing()
+    def _download(self, ref: ArtifactRef) -> Path:
+        path = self._path(blob_key(digest_of(ref)))
 
-    def _size(self, key: str) -> int | None:
+        def work(deadline: Deadline) -> Path | None:
+            with self._cache.temporary() as file:
+                self._fs.get_file(path, str(file), timeout=deadline.left_s())
+                return self._cache.adopt(ref, file)
+
+        for _ in range(_READS):
+            found = self._run(work, ref.size_bytes)
+            if found is not None:
+                return found
+        # It would pass for whole by its name: away with it, so that putting it again makes it whole.
+        self._delete(blob_key(ref.sha256))
+        raise ArtifactMissing("A stored artifact is damaged.", hint="Run the job again: what is missing is made anew.")
+
+    def _head(self, key: str, deadline: Deadline) -> _Head | None:
         try:
-            return int(self._call("_info", key)["size"])
+            row = self._fs.call_s3("head_object", Bucket=self._bucket, Key=self._root + key, timeout=deadline.left_s())
         except FileNotFoundError:
             return None
+        return _Head(row["ContentLength"], row.get("Metadata", {}).get("sha256", ""), row["LastModified"].timestamp())
 
-    def _remove(self, key: str) -> None:
-        # One by one: some servers refuse the call that deletes many.
-        with suppress(FileNotFoundError):
-            self._call("_rm_file", key)
-
-    def _list(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
-        try:
-            rows = self._call("_find", f"{self._root}/{folder}", detail=True, moved_bytes=200_000_000)
-        except FileNotFoundError:
-            return []
-        return list(rows.items())
-
-    def _call(self, method: str, *arguments: Any, moved_bytes: int = 0, **options: Any) -> Any:
-        """One call with a deadline of ours.
-
-        Raises:
-            FileNotFoundError: no such object or bucket.
-            StorageUnavailable: the server does not answer, refuses, or takes too long.
-        """
-        deadline_s = self._deadline_s + moved_bytes / _SLOW_BYTES_PER_S
-        try:
-            function: Callable[..., Any] = getattr(self._fs, method)
-            return sync(self._fs.loop, function, *arguments, timeout=deadline_s, **options)
-        except FileNotFoundError:
-            raise
-        except (FSTimeoutError, TimeoutError, BotoCoreError, ClientError, OSError) as error:
-            raise StorageUnavailable(
-                "The object store does not answer or refuses.", hint="Check its address, credentials and bucket."
-            ) from error
-
-    def _make_room(self) -> None:
-        """Drop the oldest copies when there are too many; the originals lie in the bucket."""
-        rows = sorted(self._cache.blobs(), key=lambda b: b.modified_s)
-        left = sum(b.size_bytes for b in rows)
-        for row in rows:
-            if left <= _CACHE_BYTES or row.modified_s > time.time() - _KEEP_S:
+    def _list(self, folder: str) -> Iterator[dict[str, Any]]:
+        more: dict[str, str] = {}
+        while True:
+            page = self._call("list_objects_v2", Prefix=self._root + folder, **more)
+            yield from page.get("Contents", [])
+            if not page.get("IsTruncated"):
                 return
-            self._cache.delete(row.sha256)
-            left -= row.size_bytes
+            more = {"ContinuationToken": page["NextContinuationToken"]}
 
+    def _delete(self, key: str) -> None:
+        self._call("delete_object", Key=self._root + key)
 
-def _missing() -> ArtifactMissing:
-    return ArtifactMissing(
-        "A stored artifact is gone or damaged.", hint="Run the job again: what is missing is made anew."
-    )
+    def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        return self._run(
+            lambda deadline: self._fs.call_s3(method, Bucket=self._bucket, **arguments, timeout=deadline.left_s())
+        )
+
+    def _run(self, work: Callable[[Deadline], R], size_bytes: int = 0) -> R:
+        return Deadline(self._deadline_s + size_bytes / _SLOWEST_BYTES_S).run(work)
+
+    def _flight(self, sha256: str) -> threading.Lock:
+        """One transfer of a content at a time; the others find its copy."""
+        return self._flights[int(sha256[:2], 16)]
+
+    def _path(self, key: str) -> str:
+        return f"{self._bucket}/{self._root}{key}"

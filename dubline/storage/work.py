@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -21,12 +22,17 @@ def work_folder(root: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def sweep_work(root: Path) -> int:
-    """Remove folders whose process is gone (a killed run). Returns how many."""
+def sweep_work(root: Path, older_than_s: float = 0.0) -> int:
+    """Remove folders whose process is gone (a killed run). Returns how many.
+
+    Where several hosts share the folder a process may only seem dead: give an age that no run reaches.
+    """
     removed = 0
     for path in root.glob("*-*"):
         pid = path.name.split("-", 1)[0]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(path, ignore_errors=True)
-            removed += 1
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime >= older_than_s:
+                    shutil.rmtree(path, ignore_errors=True)
+                    removed += 1
     return removed

@@ -39,3 +39,28 @@ def test_what_nothing_names_goes_and_the_rest_stays(tmp_path: Path) -> None:
     assert {b.sha256 for b in store.blobs()} == {refs[n].sha256 for n in ("upload", "cached", "new")}
     assert [r.name for r in store.records("uploads")] == ["uploads/f1.json"]
     assert sweep(store, results, tmp_path / "work", retention_s=30 * _DAY_S).blobs == 0
+
+
+def test_what_somebody_else_names_or_puts_again_stays(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    kept, renewed, lost = (store.put_bytes(text, "text/plain") for text in (b"kept", b"renewed", b"lost"))
+    for ref in (kept, renewed, lost):
+        _age(store.fetch(ref), 40)
+    store.put_bytes(b"renewed", "text/plain")
+    sweep(store, tmp_path / "results", tmp_path / "work", retention_s=30 * _DAY_S, keep={kept.sha256})
+    assert {b.sha256 for b in store.blobs()} == {kept.sha256, renewed.sha256}
+
+
+def test_work_of_dead_processes_goes_once_it_is_old(tmp_path: Path) -> None:
+    store, dead = LocalStore(tmp_path / "store"), 2**22 + 1  # above the kernel's largest pid
+    (tmp_path / "store/blobs").mkdir()
+    half = tmp_path / "store/blobs" / f".{dead}-x"
+    half.write_bytes(b"half")
+    for name, days in (("old", 2), ("young", 0)):
+        (tmp_path / f"work/{dead}-{name}").mkdir(parents=True)
+        _age(tmp_path / f"work/{dead}-{name}", days)
+    _age(half, 2)
+    swept = sweep(store, tmp_path / "results", tmp_path / "work", retention_s=30 * _DAY_S)
+    assert swept.temporaries == 2
+    assert not half.exists()
+    assert [p.name for p in (tmp_path / "work").iterdir()] == [f"{dead}-young"]
