@@ -12,7 +12,6 @@ import logging
 import time
 import uuid
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import func
@@ -23,6 +22,7 @@ from api.jobs import Jobs
 from api.runs import Orchestrator, OrchestratorUnavailable, QueueName
 from api.tables import Job, Lease
 from api.tracking import Tracking
+from api.waiting import pause
 from dubline.settings import Settings
 
 _LOG = logging.getLogger("dubline.dispatch")
@@ -104,22 +104,19 @@ class Dispatcher:
         self._settings = settings
         self.holder = str(uuid.uuid4())
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until told to stop."""
         wait_s = self._settings.queue_poll_interval
-        while True:
+        while not stop.is_set():
             try:
                 if await take_lease(self._db, "dispatch", self.holder, for_s=LEASE_S) is not None:
-                    while await self.once():
+                    while not stop.is_set() and await self.once():
                         pass
                 wait_s = self._settings.queue_poll_interval
             except (OrchestratorUnavailable, DatabaseUnavailable) as error:
                 _LOG.info("jobs wait: %s", error.message)
                 wait_s = min(_BACK_OFF_S[1], max(_BACK_OFF_S[0], wait_s * 2))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):  # not wait_for: in Python 3.11 it can swallow a cancellation
-                    await self._jobs.wake.wait()
-            self._jobs.wake.clear()
+            await pause(stop, wait_s, wake=self._jobs.wake)
 
     async def once(self) -> int:
         """Hand over as many as there is room for. Returns how many."""

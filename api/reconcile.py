@@ -18,14 +18,16 @@ from sqlmodel import col, delete, select
 from api.db import Database, DatabaseUnavailable
 from api.dispatch import LEASE_S, take_lease
 from api.jobs import Jobs
-from api.runs import Orchestrator, OrchestratorUnavailable, RunState
+from api.runs import Orchestrator, OrchestratorUnavailable, RunEvent, RunState
 from api.states import ENDED
 from api.tables import IdempotentAnswer, Job
 from api.tracking import Tracking
+from api.waiting import pause
 from dubline.settings import Settings
 
 _LOG = logging.getLogger("dubline.reconcile")
 _EVERY_S = 5.0
+_RECONNECT_S = 1.0
 _CRASH_AGE_S = 10.0
 _SILENCE_S = 120.0  # Prefect's heartbeat comes every 30 s
 _CANCEL_S = 60.0
@@ -55,7 +57,7 @@ def deadline_s(job: Job, settings: Settings) -> float:
 
 
 class Reconciler:
-    """Watches events while they come, and looks for itself at every reconnect and every few seconds."""
+    """Watches events while they come, and looks for itself every few seconds."""
 
     def __init__(
         self,
@@ -68,42 +70,57 @@ class Reconciler:
     ) -> None:
         self._db, self._jobs, self._orchestrator, self._tracking = db, jobs, orchestrator, tracking
         self._settings, self._holder = settings, holder
-        self.is_connected = False
         self._strays: dict[str, float] = {}
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        await asyncio.gather(self._look(), self._watch())
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until told to stop."""
+        await asyncio.gather(self._look(stop), self._watch(stop))
 
     async def _holds_lease(self) -> bool:
         return await take_lease(self._db, "reconcile", self._holder, for_s=LEASE_S) is not None
 
-    async def _look(self) -> None:
-        while True:
+    async def _look(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
             with suppress(OrchestratorUnavailable, DatabaseUnavailable):
                 if await self._holds_lease():
                     await self.once()
-            await asyncio.sleep(_EVERY_S)
+            await pause(stop, _EVERY_S)
 
-    async def _watch(self) -> None:
-        """Events from Prefect, applied one by one; after every new connection everything is compared once."""
-        while True:
-            try:
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Events from Prefect, applied one by one, with a new connection whenever one is lost."""
+        while not stop.is_set():
+            with suppress(DatabaseUnavailable):
                 if await self._holds_lease():
-                    async for event in self._orchestrator.events():
-                        if not self.is_connected:
-                            self.is_connected = True
-                            asyncio.get_running_loop().create_task(self._compare_quietly())
-                        with suppress(DatabaseUnavailable):  # the comparison will find it
-                            await self._tracking.apply(event)
-            except OrchestratorUnavailable:
-                pass
-            self.is_connected = False
-            await asyncio.sleep(1.0)
+                    await self._follow(stop)
+            await pause(stop, _RECONNECT_S)
 
-    async def _compare_quietly(self) -> None:
-        with suppress(OrchestratorUnavailable, DatabaseUnavailable):
-            await self.once()
+    async def _follow(self, stop: asyncio.Event) -> None:
+        """One connection, until it is lost or the service stops."""
+        arrived: asyncio.Queue[RunEvent | None] = asyncio.Queue()
+
+        async def read() -> None:
+            try:
+                async for event in self._orchestrator.events():
+                    arrived.put_nowait(event)
+            except OrchestratorUnavailable as error:
+                _LOG.info("events are looked for again: %s", error.message)
+            finally:
+                arrived.put_nowait(None)
+
+        async def end() -> None:
+            await stop.wait()
+            arrived.put_nowait(None)
+
+        # Only these two are ever cancelled, and neither touches the database.
+        helpers = [asyncio.create_task(read()), asyncio.create_task(end())]
+        try:
+            while (event := await arrived.get()) is not None:
+                with suppress(DatabaseUnavailable):  # the next comparison will find it
+                    await self._tracking.apply(event)
+        finally:
+            for task in helpers:
+                task.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
 
     async def once(self, now_s: float | None = None) -> None:
         """Compare every open job with its run."""

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
+from typing import Protocol
 
 from api.db import Database, database_url
 from api.dispatch import Dispatcher
@@ -16,10 +17,12 @@ from api.live import Hub
 from api.metrics import Metrics
 from api.reconcile import Reconciler
 from api.requests import JobParameters, Work, check_request
+from api.retention import Retention
 from api.runs import Orchestrator
 from api.tables import Job
 from api.tracking import Tracking
 from api.uploads import Uploads
+from api.waiting import pause
 from dubline.settings import Settings
 from dubline.storage.base import ArtifactStore
 
@@ -43,28 +46,25 @@ class Service:
         self.reconciler = Reconciler(
             self.db, self.jobs, orchestrator, self.tracking, settings, holder=self.dispatcher.holder
         )
+        self.retention = Retention(self.db, self.jobs, store, settings.retention_days)
         self.sockets: Counter[str] = Counter()
         """Open WebSocket connections by job id; `*` watches all jobs, `health` none."""
         self.metrics = Metrics()
         self.started_s = time.time()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stop = asyncio.Event()
         self._works: dict[str, Work] = {}
 
     async def start(self) -> None:
         """Bring the schema up to date, then begin to hand over and to watch."""
         await self.db.migrate()
         await self.hub.start()
-        self._tasks = [
-            asyncio.create_task(_keep(self.dispatcher.run, "dispatcher")),
-            asyncio.create_task(_keep(self.reconciler.run, "reconciler")),
-        ]
+        loops = (self.dispatcher, self.reconciler, self.retention)
+        self._tasks = [asyncio.create_task(_keep(loop, self._stop)) for loop in loops]
 
     async def stop(self) -> None:
-        waiting = set(self._tasks)
-        while waiting:
-            for task in waiting:
-                task.cancel()  # again, should a library between have swallowed the first
-            _, waiting = await asyncio.wait(waiting, timeout=1.0)
+        self._stop.set()
+        await asyncio.gather(*self._tasks)
         await self.hub.close()
         await self.db.close()
         close = getattr(self.orchestrator, "close", None)
@@ -94,11 +94,15 @@ class Service:
         return await self.jobs.get(user_id, job_id)
 
 
-async def _keep(run, name: str) -> None:
-    """Run a loop for ever; a fault in it is logged and it begins again."""
-    while True:
+class _Loop(Protocol):
+    async def run(self, stop: asyncio.Event) -> None: ...
+
+
+async def _keep(loop: _Loop, stop: asyncio.Event) -> None:
+    """Run a loop until the stop; a fault in it is logged and it begins again."""
+    while not stop.is_set():
         try:
-            await run()
+            await loop.run(stop)
         except Exception:  # the loops are the service's heart: whatever stops one must not end it
-            _LOG.exception("the %s failed and begins again", name)
-        await asyncio.sleep(_RESTART_S)
+            _LOG.exception("the %s failed and begins again", type(loop).__name__.lower())
+            await pause(stop, _RESTART_S)

@@ -134,7 +134,7 @@ class Uploads:
     async def record(self, row: StoredFile) -> None:
         """Write the row, and the record that tells the sweep that somebody names this content."""
         note = f'{{"ref": {{"sha256": "{row.sha256}"}}}}'.encode()
-        await asyncio.to_thread(self._store.put_record, f"uploads/{row.id}.json", note)
+        await asyncio.to_thread(self._store.put_record, upload_record(row.id), note)
         async with self._db.begin() as session:
             await session.merge(row)
 
@@ -272,6 +272,11 @@ def _too_large(most_bytes: int) -> Problem:
 
 def _bad_form(message: str) -> Problem:
     return Problem(400, message, code="form_invalid")
+
+
+def upload_record(file_id: str) -> str:
+    """Name of the record that keeps an upload's content from the sweep."""
+    return f"uploads/{file_id}.json"
 
 
 def storage_path(row: StoredFile) -> str:

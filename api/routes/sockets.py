@@ -82,7 +82,7 @@ class _Connection:
         while True:
             text = await self._websocket.receive_text()
             if len(text) <= _MOST_TEXT:
-                await heard(text)
+                await asyncio.shield(heard(text))  # it may be in the middle of a transaction when the client leaves
 
 
 def _kind(text: str) -> str:

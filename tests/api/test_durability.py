@@ -94,6 +94,20 @@ def test_a_run_that_no_job_points_to_is_ended(harness: Harness) -> None:
     assert harness.orchestrator.runs[mine]["state"].type == "SCHEDULED"
 
 
+def test_old_jobs_and_uploads_are_deleted_and_open_ones_stay(harness: Harness) -> None:
+    done, at_work = (harness.upload(target_language="es")["job_id"] for _ in range(2))
+    harness.complete(done)
+    harness.until(done, status="completed")
+    spare = harness.upload()["file_id"]
+    run = harness.client.portal.call  # pyright: ignore[reportOptionalMemberAccess]
+    assert run(harness.service.retention.once, time.time() + 29 * 24 * 3600) == (0, 0)
+    assert run(harness.service.retention.once, time.time() + 31 * 24 * 3600) == (1, 2)
+    assert harness.client.get(f"/api/v1/jobs/{done}").status_code == 404
+    assert harness.job(at_work)["status"] == "queued"
+    assert harness.client.post("/api/v1/jobs", json={"file_id": spare, "target_language": "es"}).status_code == 404
+    assert [r.name for r in harness.store.records("uploads")] == [f"uploads/{harness.job(at_work)['file_id']}.json"]
+
+
 async def _make_stray(harness: Harness, job_id: str) -> str:
     run: RunState = await harness.orchestrator.create_run(
         flow="translate_video", parameters={}, queue="normal", key="another", job_id=job_id
