@@ -7,7 +7,7 @@ TO ?= pt-BR
 VIDEO ?=
 ARGS ?=
 
-.PHONY: setup dub run test test-slow chaos check bench reference clean help
+.PHONY: setup dub run test test-slow chaos check bench bench-service reference clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ chaos: setup  ## Kill every part of a running stack at every stage boundary, and
 
 bench: setup  ## Measure against the plain reference script and print the figures
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-service: setup  ## Measure the running service: start, memory, latencies, many clients
+	@$(BIN)/python -m bench.service $(ARGS)
 
 reference: $(READY)  ## Write docs/reference.md from the settings
 	@$(BIN)/python -m dubline.settings_page > docs/reference.md

@@ -1,0 +1,203 @@
+"""`python -m bench.service`: what the service costs and how quick it is, on simulated engines, in one run.
+
+Latencies are taken end to end: an event is sent to Prefect and timed when it arrives at WebSocket and SSE clients.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+from websockets.asyncio.client import connect
+
+from deployments.prefect_env import auth_string
+from dubline.settings import Settings
+
+Row = tuple[str, str, str, bool | None]
+_SECONDS = 20
+
+
+def main() -> int:
+    """Print the table; exit status 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.service", description=__doc__)
+    parser.add_argument("--sockets", type=int, default=1000)
+    parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=20, help="jobs of the load run")
+    arguments = parser.parse_args()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard) if hard > soft else (soft, hard))
+    with tempfile.TemporaryDirectory(prefix="dubline-bench-") as folder:
+        home = Path(folder)
+        with _Stack(home):
+            pass  # the first start makes the databases; a warm one is measured
+        with _Stack(home) as stack:
+            rows = _rows(stack, arguments)
+    width = max(len(r[0]) for r in rows)
+    for name, value, target, good in rows:
+        print(f"{name:<{width}}  {value:>12}  {target:<12} {'' if good is None else 'ok' if good else 'MISSED'}")
+    return 1 if any(r[3] is False for r in rows) else 0
+
+
+class _Stack:
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __enter__(self) -> _Stack:
+        environment = {**os.environ, "DUBLINE_HOME": str(self.home), "SIMULATED_ENGINES": "true", "PORT": "0"}
+        began_s = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "deployments.up"], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if "ready in" in line:
+                break
+        self.ready_s = time.monotonic() - began_s
+        state = json.loads((self.home / "run" / "stack.json").read_text())
+        self.url, self.prefect, self.pids = state["urls"]["api"], state["urls"]["prefect"], state["pids"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(30)
+
+    def pss_bytes(self) -> int:
+        """Proportional set size of the supervisor and everything under it."""
+        root = psutil.Process(self._process.pid)
+        return sum(p.memory_full_info().pss for p in (root, *root.children(recursive=True)))
+
+
+def _rows(stack: _Stack, arguments: argparse.Namespace) -> list[Row]:
+    rows: list[Row] = [("ready, warm start", f"{stack.ready_s:.1f} s", "<= 12 s", stack.ready_s <= 12)]
+    time.sleep(5)
+    idle = stack.pss_bytes()
+    rows.append(("idle memory of the whole stack", f"{idle / 1e6:.0f} MB", "<= 1000 MB", idle <= 1e9))
+    first_s = _first_stage(stack)
+    rows.append(("submit to first stage", f"{first_s:.1f} s", "<= 5 s", first_s <= 5))
+    os.kill(stack.pids["worker"], signal.SIGSTOP)  # the job that is watched must not run by itself
+    try:
+        rows += asyncio.run(_live(stack, arguments.sockets, arguments.streams))
+    finally:
+        os.kill(stack.pids["worker"], signal.SIGCONT)
+    environment = {**os.environ, "DUBLINE_URL": stack.url}
+    load = subprocess.run(
+        [sys.executable, "-m", "dubline", "load", "--jobs", str(arguments.jobs), "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(load.stdout)
+    good = report["completed"] == report["jobs"]
+    rows.append((f"{report['jobs']} jobs in bulk, completed", f"{report['completed']}", "all", good))
+    rows.append(("bulk submit call", f"{report['submit_s']:.2f} s", "< 5 s", report["submit_s"] < 5))
+    rows.append(("jobs a minute", f"{report['jobs_per_minute']:.0f}", "", None))
+    p99_ms = 1000 * report["status_p99_s"]
+    rows.append(("job status under load, p99", f"{p99_ms:.0f} ms", "< 50 ms", p99_ms < 50))
+    return rows
+
+
+def _first_stage(stack: _Stack) -> float:
+    times = []
+    for _ in range(3):
+        began_s = time.time()
+        body = {"source_language": "en", "target_language": "es"}
+        job_id = httpx.post(f"{stack.url}/translate", json=body, timeout=60).json()["job_id"]
+        while True:
+            job = httpx.get(f"{stack.url}/api/v1/jobs/{job_id}", timeout=30).json()
+            if job["progress"] > 0 or job["status"] == "completed":
+                break
+            time.sleep(0.05)
+        times.append(time.time() - began_s)
+        while httpx.get(f"{stack.url}/job/{job_id}", timeout=30).json()["status"] not in ("completed", "failed"):
+            time.sleep(0.2)
+    return statistics.median(times)
+
+
+async def _live(stack: _Stack, sockets: int, streams: int) -> list[Row]:
+    """One event a second through Prefect to every client of one job."""
+    async with httpx.AsyncClient(base_url=stack.url, timeout=60, limits=httpx.Limits(max_connections=None)) as api:
+        body = {"source_language": "en", "target_language": "fr"}
+        job_id = (await api.post("/translate", json=body)).json()["job_id"]
+        sent: dict[float, float] = {}
+        seen: list[float] = []
+
+        def arrived(percentage: float) -> None:
+            if percentage in sent:
+                seen.append(time.time() - sent[percentage])
+
+        async def socket() -> None:
+            url = f"{stack.url.replace('http', 'ws')}/api/v1/jobs/{job_id}/progress"
+            async with connect(url, open_timeout=60, compression=None) as client:
+                async for text in client:
+                    message = json.loads(text)
+                    if message["type"] == "progress_update":
+                        arrived(message["data"]["percentage"])
+
+        async def stream() -> None:
+            async with api.stream("GET", f"/api/v1/jobs/{job_id}/stream", timeout=None) as answer:
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: "):
+                        arrived(json.loads(line[6:])["percentage"])
+
+        clients = [asyncio.create_task(socket()) for _ in range(sockets)]
+        clients += [asyncio.create_task(stream()) for _ in range(streams)]
+        while (await api.get("/api/v1/websocket/status")).json()["total_connections"] < sockets:
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(2)
+        auth = tuple(auth_string(Settings(dubline_home=stack.home)).split(":", 1))
+        async with httpx.AsyncClient(base_url=stack.prefect, auth=auth, timeout=30) as prefect:  # pyright: ignore[reportArgumentType]
+            for number in range(_SECONDS):
+                percentage = round(10 + number * 0.5, 2)
+                sent[percentage] = time.time()
+                await prefect.post("/api/events", json=[_event(job_id, percentage)])
+                await asyncio.sleep(1)
+        await asyncio.sleep(2)
+        memory = psutil.Process(stack.pids["api"]).memory_info().rss
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+    seen.sort()
+    expected = _SECONDS * (sockets + streams)
+    median_ms = 1000 * statistics.median(seen) if seen else float("inf")
+    p95_ms = 1000 * seen[int(0.95 * (len(seen) - 1))] if seen else float("inf")
+    who = f"{sockets} sockets and {streams} streams"
+    return [
+        (f"Prefect to client, median, {who}", f"{median_ms:.0f} ms", "< 300 ms", median_ms < 300),
+        (f"Prefect to client, p95, {who}", f"{p95_ms:.0f} ms", "< 300 ms", p95_ms < 300),
+        ("updates that arrived", f"{100 * len(seen) / expected:.1f} %", "", None),
+        ("memory of the API with them", f"{memory / 1e6:.0f} MB", "< 150 MB", memory < 150e6),
+    ]
+
+
+def _event(job_id: str, percentage: float) -> dict:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    payload = {
+        "job_id": job_id,
+        "stage": "synthesize",
+        "percentage": percentage,
+        "message": "Speaking",
+        "at_s": time.time(),
+    }
+    return {
+        "occurred": now,
+        "event": "dubline.progress",
+        "resource": {"prefect.resource.id": f"dubline.job.{job_id}"},
+        "payload": payload,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
