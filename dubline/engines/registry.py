@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from dubline.engines.base import Capabilities, EngineKind, EnginePlugin, Missing, Tier, TtsTraits, Voice
+from dubline.engines.base import Capabilities, EngineKind, EnginePlugin, Missing, Tier, Voice
 from dubline.engines.pairs import closest, distance, nearest
 from dubline.errors import DublineError, EngineUnavailable, InputError
 from dubline.languages import base, canonical, name, same_language
@@ -244,9 +244,3 @@ def choose_fallback_tts(settings: Settings, *, chosen: EngineChoice, language: s
         if row.plugin.id != chosen.engine and row.gap is None and (voices := _fitting(row.able, canonical(language))):
             return row.choice(settings, voice=voices[0].id)
     return None
-
-
-def traits(choice: EngineChoice, language: str) -> TtsTraits:
-    """What the fit planner should know of a speech engine; the defaults when the plug-in says nothing."""
-    said = getattr(get("tts", choice.engine), "traits", None)
-    return said(language) if said is not None else TtsTraits()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-MAX_BOXES = 1_000_000
+MAX_BOXES = 400_000
 _MAX_DEPTH = 8
 _CHUNK_BYTES = 1 << 18
 _DREF_BYTES = 1 << 16
@@ -18,6 +18,7 @@ _TOP = frozenset(
     b"ftyp styp moov mdat moof mfra sidx ssix uuid meta meco udta pdin emsg prft imda pnot PICT".split(b" ")
 )
 _FREE = frozenset({b"free", b"skip", b"wide"})
+_HEADER_ALIASES = frozenset({b"free", b"hoov"})  # where demuxers look for a header that was put away
 # Archives, programs, documents and pages that run from the middle of a file; in lower case, as they are compared.
 _MARKS = (
     *(b"pk\x03\x04" + bytes([version]) + b"\0" for version in (10, 20, 45, 51, 63)),
@@ -28,7 +29,7 @@ _OVERLAP_BYTES = max(map(len, _MARKS)) - 1
 
 
 class TooManyBoxes(Exception):
-    """The file has more than `MAX_BOXES` boxes and tags."""
+    """The file has more than `MAX_BOXES` boxes."""
 
 
 @dataclass
@@ -63,7 +64,7 @@ def read(file: BinaryIO, size_bytes: int) -> Claims:
         TooManyBoxes: more than `MAX_BOXES`.
     """
     reader = _Reader(file)
-    reader.walk(reader.after_tags(size_bytes), size_bytes, 0, Track())
+    reader.walk(0, size_bytes, 0, Track())
     return reader.claims
 
 
@@ -77,26 +78,12 @@ class _Reader:
         self._file.seek(at)
         return self._file.read(max(0, count))
 
-    def _count(self) -> None:
-        self._boxes += 1
-        if self._boxes > MAX_BOXES:
-            raise TooManyBoxes
-
-    def after_tags(self, end: int) -> int:
-        """Where the boxes begin: demuxers skip any number of ID3 tags at the head of every file."""
-        at = 0
-        while (head := self._bytes(at, 10))[:3] == b"ID3" and len(head) == 10 and at < end:
-            length = 0
-            for byte in head[6:]:
-                length = length << 7 | byte & 0x7F
-            at += 10 + length + (10 if head[5] & 0x10 else 0)
-            self._count()
-        return min(at, end)
-
     def walk(self, start: int, end: int, depth: int, track: Track) -> None:
         """Read the boxes from `start` up to `end`, both in bytes; what is no box is looked through as free space."""
         at = start
         for kind, body, at_end in self._children(start, end):
+            if kind in _HEADER_ALIASES and self._bytes(body + 4, 4) == b"mvhd":
+                kind = b"moov"
             if kind in _FREE or (depth == 0 and kind not in _TOP):
                 self._look_for_files(at, at_end)
             elif kind in _PARENTS and depth < _MAX_DEPTH:
@@ -119,9 +106,11 @@ class _Reader:
                 size, header = int.from_bytes(head[8:16], "big"), 16
             elif size == 0:
                 size = end - at
-            if size < header or len(head) < header or not all(0x20 <= b < 0x7F or b == 0xA9 for b in kind):
+            if size < header or len(head) < header:
                 return
-            self._count()
+            self._boxes += 1
+            if self._boxes > MAX_BOXES:
+                raise TooManyBoxes
             yield kind, min(at + header, end), min(at + size, end)
             at += size
 

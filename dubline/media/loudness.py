@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dubline.cancel import STOP, StopToken
-from dubline.errors import MediaError
 from dubline.media import argv
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
@@ -20,14 +17,6 @@ _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
 _BLOCK_STEPS = 4
 _DEADLINE_S = 60.0
-
-
-@dataclass(frozen=True)
-class Loudness:
-    """Integrated loudness in LUFS and true peak in dBTP; None for silence."""
-
-    integrated_lufs: float | None
-    true_peak_dbtp: float | None
 
 
 def momentary(
@@ -81,34 +70,3 @@ def gated_lufs(levels: NDArray[np.float64], mask: NDArray[np.bool_] | None = Non
 def _mean_lufs(levels: NDArray[np.float64]) -> float:
     """Mean of the blocks' power; the formula's -0.691 cancels out."""
     return float(10 * np.log10(np.mean(10 ** (levels / 10))))
-
-
-def measure(
-    path: Path,
-    stream_index: int | None = None,
-    *,
-    media_s: float = 36_000.0,
-    work_dir: Path | None = None,
-    stop: StopToken = STOP,
-) -> Loudness:
-    """Integrated loudness and true peak of one audio stream (the first when no index is given).
-
-    Raises:
-        MediaError: the file cannot be decoded.
-        Cancelled: somebody asked to stop.
-    """
-    with Scratch(work_dir) as scratch:
-        sound = argv.source(scratch.link(path))["a:0" if stream_index is None else str(stream_index)]
-        run = argv.arguments(argv.nowhere([sound.filter("ebur128", peak="true", framelog="quiet")]))
-        done = run_ffmpeg(run, deadline_s=_DEADLINE_S + media_s / 10, cwd=scratch.path, stop=stop)
-    integrated = re.search(r"\n\s*I:\s*(\S+) LUFS", done.stderr_tail)
-    peak = re.search(r"\n\s*Peak:\s*(\S+) dBFS", done.stderr_tail)
-    if integrated is None or peak is None:
-        raise MediaError(
-            "The loudness could not be measured.", code="media_failed", details={"tail": done.stderr_tail[-2000:]}
-        )
-    lufs, dbtp = float(integrated[1]), float(peak[1])
-    return Loudness(
-        integrated_lufs=lufs if lufs > _ABSOLUTE_GATE_LUFS else None,
-        true_peak_dbtp=dbtp if math.isfinite(dbtp) else None,
-    )
