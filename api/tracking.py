@@ -89,12 +89,14 @@ class Tracking:
         if status == "completed":
             result = await self._record(manifest_record(job.id))
             if result is None:
-                values |= {"status": "failed", "error": _LOST_RESULT}
+                values |= {"status": "failed", "error": _LOST_RESULT, "is_dead": True}
             else:
                 values |= {"result": result, "progress": 100.0}
                 blobs = [a["ref"]["sha256"] for a in result["artifacts"]]
         elif status == "failed":
             values["error"] = await self._record(failure_record(job.id)) or _UNKNOWN
+            # A refused video is its person's to mend; what failed for another reason is kept to be put back.
+            values["is_dead"] = bool(values["error"].get("retryable"))
         is_news = values["status"] != job.status or state.type in ("CRASHED", "CANCELLING")
         if is_news or state.name == "AwaitingRetry":
             await self.change(job, values, kind="state", message=_message(values["status"], state), blobs=blobs)

@@ -169,8 +169,8 @@ class Harness:
         self.store.put_record(manifest_record(job_id), result.model_dump_json().encode())
         self.soon(self.orchestrator.move, run_id, "COMPLETED")
 
-    def fail(self, job_id: str, code: str = "media_unreadable") -> None:
-        error = {"code": code, "message": "It is broken.", "hint": "", "retryable": False, "details": {}}
+    def fail(self, job_id: str, code: str = "media_unreadable", *, is_retryable: bool = False) -> None:
+        error = {"code": code, "message": "It is broken.", "hint": "", "retryable": is_retryable, "details": {}}
         self.store.put_record(failure_record(job_id), json.dumps(error).encode())
         self.soon(self.orchestrator.move, self.run_of(job_id), "FAILED")
 

@@ -56,6 +56,19 @@ def test_a_crashed_run_is_resumed_three_times_and_then_dead(harness: Harness) ->
     harness.until(job_id, status="completed", crashes=0)
 
 
+def test_a_failure_that_might_pass_is_a_dead_letter_and_a_refused_video_is_not(harness: Harness) -> None:
+    refused, lost = (harness.upload(target_language="es")["job_id"] for _ in range(2))
+    harness.fail(refused)
+    harness.fail(lost, "engine_out_of_memory", is_retryable=True)
+    for job_id in (refused, lost):
+        harness.until(job_id, status="failed")
+    letters = harness.client.get("/api/v1/dead-letters").json()["dead_letters"]
+    assert [(d["id"], d["error"]["code"]) for d in letters] == [(lost, "engine_out_of_memory")]
+    assert harness.client.delete(f"/api/v1/dead-letters/{refused}").status_code == 404
+    assert harness.client.delete(f"/api/v1/dead-letters/{lost}").status_code == 200
+    assert harness.client.get(f"/api/v1/jobs/{lost}").status_code == 404
+
+
 def test_a_run_that_prefect_forgot_is_made_anew(harness: Harness) -> None:
     job_id = harness.upload(target_language="es")["job_id"]
     run_id = harness.run_of(job_id)
