@@ -36,7 +36,7 @@ run: setup  ## Run the service: API, page, Prefect, engines and worker (ARGS="--
 
 check: $(READY)  ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --no-cache .
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/pyright
 

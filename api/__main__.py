@@ -9,7 +9,6 @@ import os
 import sys
 
 import uvicorn
-from dubline.storage.open import open_store
 from pydantic import ValidationError
 
 from api.app import create_app
@@ -17,6 +16,7 @@ from api.db import Database, database_url
 from api.logs import configure_logging
 from dubline.errors import DublineError
 from dubline.settings import Settings, get_settings, setting_problem
+from dubline.storage.open import open_store
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 
