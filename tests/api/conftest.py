@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.runs import OrchestratorUnavailable, QueueInfo, RunEvent, RunState, WorkerInfo
+from api.runs import OrchestratorUnavailable, QueueInfo, RunEvent, RunState, TaskInfo, WorkerInfo
 from api.service import Service
 from dubline.contract import Artifact, JobResult, Progress, failure_record, manifest_record
 from dubline.sample import SHORT_TEXT, make_sample
@@ -73,6 +73,10 @@ class PretendOrchestrator:
     async def workers(self) -> list[WorkerInfo]:
         self._answer()
         return [WorkerInfo(name="w1", pool="dubline", status="online", heartbeat_s=time.time())]
+
+    async def tasks(self, run_id: str) -> list[TaskInfo]:
+        self._answer()
+        return [TaskInfo(name="mix_audio-1", state="Cached", started_s=1.0, seconds=0.5)] if run_id in self.runs else []
 
     async def queues(self) -> list[QueueInfo]:
         return [QueueInfo(name="normal", priority=5, is_paused=False, limit=None)]
