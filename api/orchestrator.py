@@ -25,7 +25,7 @@ from prefect.states import AwaitingRetry, Cancelled, Cancelling, Crashed
 from pydantic import ValidationError
 from websockets.exceptions import WebSocketException
 
-from api.runs import OrchestratorUnavailable, QueueInfo, QueueName, RunAlive, RunEvent, RunState, WorkerInfo
+from api.runs import OrchestratorUnavailable, QueueInfo, QueueName, RunAlive, RunEvent, RunState, TaskInfo, WorkerInfo
 from dubline.contract import Progress
 
 POOL = "dubline"
@@ -34,6 +34,7 @@ _PROGRESS = "dubline.progress"
 _FLOW_RUN = "prefect.flow-run."
 _STATE_EVENTS = "prefect.state-type"
 _TAG = "job-"
+_MOST_TASKS = 1000
 
 
 @contextmanager
@@ -101,6 +102,27 @@ class PrefectOrchestrator:
                 rows = await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids), limit=200)
                 out |= {str(r.id): _of_run(r) for r in rows}
         return out
+
+    async def tasks(self, run_id: str) -> list[TaskInfo]:
+        run = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)]))
+        rows = []
+        with _translated():
+            client = await self._connect()
+            while len(rows) < _MOST_TASKS:
+                page = await client.read_task_runs(flow_run_filter=run, limit=200, offset=len(rows))
+                rows += page
+                if len(page) < 200:
+                    break
+        tasks = [
+            TaskInfo(
+                name=r.name,
+                state=r.state.name or "" if r.state else "",
+                started_s=r.start_time.timestamp() if r.start_time else None,
+                seconds=r.total_run_time.total_seconds(),
+            )
+            for r in rows
+        ]
+        return sorted(tasks, key=lambda t: t.started_s or float("inf"))
 
     async def open_runs(self) -> dict[str, str]:
         kinds = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]

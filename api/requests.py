@@ -12,7 +12,7 @@ from dubline.contract import MediaOptions
 from dubline.engines.registry import choose_mt, choose_stt, choose_tts
 from dubline.errors import DublineError
 from dubline.languages import canonical
-from dubline.models import Background, DubOptions, SubtitleMode
+from dubline.models import Background, DubOptions, LineEdit, Listen, Profile, SubtitleMode
 from dubline.settings import Settings
 
 JobType = Literal[
@@ -44,6 +44,9 @@ class JobParameters(BaseModel):
     keep_original_audio: bool = False
     glossary: dict[str, str] = Field(default_factory=dict, max_length=500)
     quality: Literal["fast", "balanced", "best"] = "balanced"
+    profile: Profile = Field(default="natural", description="Timing: `natural` (pace <= 1.25) or `strict` (<= 1.5).")
+    listen: Listen | None = Field(default=None, description="Check of the dub by ear; by default as `quality` says.")
+    edits: tuple[LineEdit, ...] = Field(default=(), max_length=10_000, description="Replacements of translated lines.")
     priority: int = Field(default=5, ge=0, le=10)
     webhook_url: str | None = Field(default=None, max_length=2000)
     options: dict[str, Any] = Field(
@@ -167,9 +170,10 @@ _SHOWN = {
     "keep_original_audio",
     "glossary",
     "quality",
+    "profile",
     "options",
 }
-_LISTEN = {"fast": "off", "balanced": "sample", "best": "all"}
+_LISTEN: dict[str, Listen] = {"fast": "off", "balanced": "sample", "best": "all"}
 _FREE_OPTIONS = {
     # Options of other kinds of jobs that clients send with every job; they change nothing here.
     "audio_quality",
@@ -235,7 +239,9 @@ def _dub_options(request: JobParameters, source: str | None, stt_model: str, set
         subtitles=request.subtitles,
         keep_original_audio=request.keep_original_audio,
         glossary=request.glossary,
-        listen="off" if settings.simulated_engines else _LISTEN[request.quality],  # pyright: ignore[reportArgumentType]
+        profile=request.profile,
+        edits=request.edits,
+        listen="off" if settings.simulated_engines else request.listen or _LISTEN[request.quality],
     )
     _field(
         "stt_engine",

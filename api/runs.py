@@ -47,6 +47,15 @@ class WorkerInfo(Frozen):
     jobs: tuple[str, ...] = ()
 
 
+class TaskInfo(Frozen):
+    """A task of a run. `state` is Prefect's name, such as `Completed`, `Cached` or `Running`."""
+
+    name: str
+    state: str
+    started_s: float | None
+    seconds: float
+
+
 class QueueInfo(Frozen):
     """A work queue; the lower its priority, the earlier it is served."""
 
@@ -70,6 +79,10 @@ class Orchestrator(Protocol):
 
     async def read_runs(self, run_ids: Sequence[str]) -> dict[str, RunState]:
         """States of those of the runs that exist."""
+        ...
+
+    async def tasks(self, run_id: str) -> list[TaskInfo]:
+        """The run's tasks in the order of their starting, 1,000 at most."""
         ...
 
     async def open_runs(self) -> dict[str, str]:

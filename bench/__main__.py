@@ -126,7 +126,7 @@ def _server_pid(home: Path) -> list[int]:
 
 def _dub(video: Path, home: Path, out: Path, *options: str) -> Measured:
     measured = measure(
-        [sys.executable, "-m", "dubline", "dub", str(video), "--out", str(out), "--json", *options],
+        [sys.executable, "-m", "dubline", "dub", str(video), "--out", str(out), "--json", "--direct", *options],
         env={"DUBLINE_HOME": str(home)},
         also=lambda: _server_pid(home),
     )

@@ -23,6 +23,7 @@ from deployments.prefect_server import ServerHandle, use_server
 from dubline import ledger
 from dubline.cancel import STOP
 from dubline.contract import JobResult, TranslateVideoParams
+from dubline.door import check_dub
 from dubline.errors import Cancelled, DublineError, EngineError
 from dubline.models import DubOptions, Frozen
 from dubline.settings import Settings, get_settings
@@ -75,7 +76,7 @@ def main() -> int:
         settings = get_settings()
         os.umask(0o077)
         _sweep(settings)
-        _check(request, settings)
+        check_dub(request.source_path, request.options, settings)
         with use_server(settings) as server:
             result, run = _run(request, settings, server, wire)
             files = _export(request, settings, result, run)
@@ -95,39 +96,6 @@ def _sweep(settings: Settings) -> None:
 
     sweep_temporaries(settings.artifacts_dir)
     sweep_work(settings.work_dir)
-
-
-def _check(request: LocalRequest, settings: Settings) -> None:
-    """Refuse at the door: the file, then the engines. Nothing has been stored yet."""
-    from dubline.engines.registry import choose_mt, choose_stt, choose_tts
-    from dubline.media.probe import check_dubbable, probe
-
-    source = request.source_path
-    if not source.is_file():
-        raise _missing(source)
-    check_dubbable(probe(source, settings))
-    options = request.options
-    choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=options.source_language)
-    choose_tts(settings, engine=options.tts_engine, language=options.target_language, voice=options.tts_voice)
-    if options.source_language is not None:
-        # With the language to be detected, the pair is checked as soon as it is known.
-        choose_mt(
-            settings,
-            engine=options.translation_engine,
-            model=options.translation_model,
-            source=options.source_language,
-            target=options.target_language,
-        )
-
-
-def _missing(source: Path) -> DublineError:
-    from dubline.errors import InputError
-
-    return InputError(
-        "That is a folder, not a video file." if source.is_dir() else "The video file does not exist.",
-        code="source_missing",
-        hint="Check the path.",
-    )
 
 
 def _run(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from deployments.lingering import end_unused, stop_when_unused
 from deployments.prefect_env import prefect_environment
 from deployments.prefect_server import end_idle, free_port, is_healthy, starting, write_state
 from deployments.supervisor import Child, Supervisor
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
         settings = Settings()
         _check(settings)
         with _only_one(settings):
-            _run(settings, frozenset(options.without))
+            _run(settings, frozenset(options.without), options.linger)
     except ValidationError as error:
         print(setting_problem(error), file=sys.stderr)
         return EXIT_CONFIG
@@ -70,6 +71,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dubline up", description=__doc__)
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
+    parser.add_argument("--linger", type=float, help="end by itself when nothing was done for so many seconds")
     parser.add_argument("--without", type=names, default=[], help="parts to leave out, with commas")
     return parser.parse_args(arguments)
 
@@ -105,14 +107,17 @@ def _only_one(settings: Settings) -> Iterator[None]:
     state = _state_file(settings)
     state.parent.mkdir(parents=True, exist_ok=True)
     with state.with_suffix(".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DublineError(
-                f"Dubline already runs on this state folder{_where(state)}.",
-                code="stack_running",
-                hint="Use that one, or stop it first.",
-            ) from error
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if not end_unused(state):
+                    raise DublineError(
+                        f"Dubline already runs on this state folder{_where(state)}.",
+                        code="stack_running",
+                        hint="Use that one, or stop it first.",
+                    ) from error
         try:
             yield
         finally:
@@ -127,7 +132,7 @@ def _where(state: Path) -> str:
     return f": {urls.get('api') or urls['prefect']}"
 
 
-def _run(settings: Settings, without: frozenset[str]) -> None:
+def _run(settings: Settings, without: frozenset[str], linger_s: float | None) -> None:
     began_s = time.monotonic()
     port = _own_port(settings) if "api" not in without else settings.port
     if not end_idle(settings):
@@ -145,7 +150,7 @@ def _run(settings: Settings, without: frozenset[str]) -> None:
         nonlocal told
         pids = {"supervisor": os.getpid(), **{c.name: c.pid for c in children if c.pid is not None}}
         temporary = _state_file(settings).with_suffix(".new")
-        temporary.write_text(json.dumps({"urls": urls, "pids": pids}))
+        temporary.write_text(json.dumps({"urls": urls, "pids": pids, "lingers": linger_s is not None}))
         temporary.replace(_state_file(settings))
         if told:
             _say("all is well again")
@@ -159,6 +164,8 @@ def _run(settings: Settings, without: frozenset[str]) -> None:
     supervisor = Supervisor(children, _say, changed)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())
+    if linger_s is not None:
+        stop_when_unused(_state_file(settings), linger_s, supervisor.stop)
     supervisor.run()
     _say("stopped")
 

@@ -75,6 +75,14 @@ async def put_back(client: PrefectClient, names: WorkerName) -> list[FlowRun]:
     return ours
 
 
+async def _end_cancelled(flow_run: FlowRun) -> None:
+    """A run that was cancelled while its process was starting refuses to begin and stays `Cancelling`: nothing runs."""
+    async with get_client() as client:
+        state = (await client.read_flow_run(flow_run.id)).state
+        if state is not None and state.is_cancelling():
+            await client.set_flow_run_state(flow_run.id, Cancelled(message="Cancelled before it began."), force=True)
+
+
 class _NoHooks:
     """The flows have no hooks; the default would import a flow into the worker to look for them."""
 
@@ -122,6 +130,7 @@ class DublineWorker(ProcessWorker):
                 status.started(handle.pid or 0)
         if done is None or done.status_code is None:
             raise RuntimeError("the flow process did not start")
+        await _end_cancelled(flow_run)
         return ProcessWorkerResult(status_code=done.status_code, identifier=str(done.handle.pid))
 
 

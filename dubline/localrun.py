@@ -1,4 +1,4 @@
-"""Starts the local stack as a child process and shows what it says. Knows its messages, not its code."""
+"""Runs one dub in a process of its own, without the service, and shows what it says."""
 
 from __future__ import annotations
 
@@ -8,36 +8,25 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from dubline.errors import EngineUnavailable
+from dubline.bar import Bar
 from dubline.models import DubOptions
+from dubline.stack import require_project
 
 _RUNNER = "deployments.local"
 _LEAVE_S = 20.0
-
-
-def _require_stack() -> None:
-    if find_spec("deployments") is None or find_spec("prefect") is None:
-        raise EngineUnavailable(
-            "Dubbing on this machine needs the whole project, not only the client.",
-            code="local_stack_missing",
-            hint="Run it from a checkout after `make setup`.",
-        )
 
 
 def run_local(
     video: Path, folder: Path, options: DubOptions, *, refresh: bool, console: Console | None
 ) -> tuple[int, dict[str, Any]]:
     """Run one dub. Returns the exit status and the last message (`files`, `verdict`, `run` …, or `error`)."""
-    _require_stack()
+    require_project()
     request = {
         # Percent-encoded bytes: a file name need not be valid text.
         "source": quote(os.fsencode(video.absolute())),
@@ -83,7 +72,7 @@ def _follow(child: subprocess.Popen[bytes], console: Console | None, said: list[
 
     threading.Thread(target=drain, daemon=True).start()
     last: dict[str, Any] | None = None
-    bar = _Bar(console)
+    bar = Bar(console)
     with bar:
         for line in child.stdout:
             message = json.loads(line)
@@ -112,47 +101,9 @@ def _leave(child: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
     return 130, {"error": error}
 
 
-class _Bar:
-    """Live progress with stage, speed and the time left; plain silence without a console."""
-
-    def __init__(self, console: Console | None) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:<22}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[eta]}"),
-            console=console,
-            disable=console is None,
-            transient=True,
-        )
-        self._task = self._progress.add_task("Checking the video", total=100.0, eta="")
-        self._began_s: float | None = None
-        self._from = 0.0
-
-    def __enter__(self) -> None:
-        self._progress.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, percentage: float | None, message: str) -> None:
-        if percentage is None:
-            self._progress.update(self._task, description=message)
-            return
-        now_s = time.monotonic()
-        if self._began_s is None:
-            self._began_s, self._from = now_s, percentage
-        done, spent_s = percentage - self._from, now_s - self._began_s
-        eta = ""
-        if done > 3 and spent_s > 2:
-            left_s = (100.0 - percentage) * spent_s / done
-            eta = f"{int(left_s // 60)}:{int(left_s % 60):02d} left, {60 * done / spent_s:.0f} %/min"
-        self._progress.update(self._task, completed=percentage, description=message, eta=eta)
-
-
 def run_ui(console: Console) -> int:
     """Keep the Prefect server up for its page until Ctrl-C."""
-    _require_stack()
+    require_project()
     try:
         return subprocess.call([sys.executable, "-m", "deployments.ui"])
     except KeyboardInterrupt:
@@ -162,7 +113,7 @@ def run_ui(console: Console) -> int:
 
 def run_up(*, host: str | None, port: int | None) -> NoReturn:
     """Become the service's supervisor: it runs until Ctrl-C."""
-    _require_stack()
+    require_project()
     options = [*(("--host", host) if host else ()), *(("--port", str(port)) if port is not None else ())]
     # -P: a file of the current folder must not stand in for one of our modules.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "deployments.up", *options])

@@ -12,7 +12,7 @@ from api.deps import BaseUrl, IdempotencyKey, JobId, Svc, UserId
 from api.jobs import Filters
 from api.problems import RESPONSES, Problem, ProblemDocument
 from api.requests import JobRequest, file_id_of
-from api.resources import EventResource, JobList, JobResource, event_resource, job_resource, status_resource
+from api.resources import EventResource, JobList, JobResource, event_resource, iso, job_resource, status_resource
 from api.service import Service
 from api.states import ENDED, JobStatus
 from api.tables import StoredFile
@@ -58,6 +58,22 @@ class Events(BaseModel):
     job_id: str
     events: list[EventResource]
     total_count: int
+
+
+class TaskResource(BaseModel):
+    """A task of the job's run. `Cached` ones were taken from an earlier run."""
+
+    name: str
+    state: str = Field(examples=["Completed", "Cached"])
+    started_at: str | None
+    seconds: float
+
+
+class Tasks(BaseModel):
+    job_id: str
+    tasks: list[TaskResource]
+    total_count: int
+    cached_count: int
 
 
 class StatusAnswer(Frozen):
@@ -310,6 +326,19 @@ async def events(job_id: JobId, service: Svc, user_id: UserId) -> Events:
     """Every change of state, attempt and warning, with its time."""
     rows = [event_resource(e) for e in await service.jobs.history(user_id, job_id)]
     return Events(job_id=job_id, events=rows, total_count=len(rows))
+
+
+@router.get("/{job_id}/tasks", summary="The tasks of the job's run")
+async def tasks(job_id: JobId, service: Svc, user_id: UserId) -> Tasks:
+    """What ran and what was taken from the cache in the newest attempt; empty before a worker has it."""
+    job = await service.jobs.get(user_id, job_id)
+    found = await service.orchestrator.tasks(job.flow_run_id) if job.flow_run_id else []
+    rows = [
+        TaskResource(name=t.name, state=t.state, started_at=iso(t.started_s), seconds=round(t.seconds, 3))
+        for t in found
+    ]
+    cached = sum(t.state == "Cached" for t in found)
+    return Tasks(job_id=job.id, tasks=rows, total_count=len(rows), cached_count=cached)
 
 
 @router.post("/{job_id}/process", status_code=202, summary="Hand over a pending or failed job")

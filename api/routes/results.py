@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.deps import BaseUrl, JobId, Svc, UserId
 from api.problems import RESPONSES, Problem, not_found
@@ -39,6 +39,7 @@ class ArtifactResource(BaseModel):
 
     name: str
     filename: str
+    suffix: str = Field(description="The end of `filename`, after the name of the source.", examples=["pt-BR.srt"])
     media_type: str
     size_bytes: int
     sha256: str
@@ -167,6 +168,7 @@ async def artifacts(job_id: JobId, service: Svc, user_id: UserId, base_url: Base
         ArtifactResource(
             name=row["name"],
             filename=_offered_name(job, row),
+            suffix=row["suffix"],
             media_type=row["ref"]["media_type"],
             size_bytes=row["ref"]["size_bytes"],
             sha256=row["ref"]["sha256"],

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,17 @@ from dubline.errors import StorageError
 from dubline.storage.base import ArtifactStore
 
 _NAME_BYTES = 255
-_EXPORTED = {
-    "video",
-    "subtitles_target_srt",
-    "subtitles_target_vtt",
-    "subtitles_source_srt",
-    "subtitles_source_vtt",
-    "subtitles_bilingual_srt",
-    "report",
-}
+EXPORTED = frozenset(
+    {
+        "video",
+        "subtitles_target_srt",
+        "subtitles_target_vtt",
+        "subtitles_source_srt",
+        "subtitles_source_vtt",
+        "subtitles_bilingual_srt",
+        "report",
+    }
+)
 
 
 def export(result: JobResult, run: dict[str, Any], store: ArtifactStore, folder: Path, source: Path) -> dict[str, str]:
@@ -32,29 +36,54 @@ def export(result: JobResult, run: dict[str, Any], store: ArtifactStore, folder:
         StorageError: `output_folder`, when the folder cannot be written to.
     """
     out: dict[str, str] = {}
+    with output_folder(folder):
+        for artifact in result.artifacts:
+            if artifact.name not in EXPORTED:
+                continue
+            target = target_of(folder, source, artifact.suffix)
+            if artifact.name == "report":
+                place(with_run(store.read_bytes(artifact.ref), run), target)
+            else:
+                place(store.fetch(artifact.ref), target)
+            out[artifact.name] = str(target)
+    return out
+
+
+@contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """Make the folder, and say in words that it cannot be written to.
+
+    Raises:
+        StorageError: `output_folder`.
+    """
     try:
         if not folder.exists():
             folder.mkdir(parents=True)
             folder.chmod(0o755)
-        for artifact in result.artifacts:
-            if artifact.name not in _EXPORTED:
-                continue
-            target = folder / file_name(source.stem, artifact.suffix)
-            if target.resolve() == source.resolve():
-                raise StorageError("A result would overwrite the source.", code="output_folder")
-            if artifact.name == "report":
-                report = json.loads(store.read_bytes(artifact.ref))
-                _place(json.dumps({**report, "run": run}, indent=1, ensure_ascii=False).encode(), target)
-            else:
-                _place(store.fetch(artifact.ref), target)
-            out[artifact.name] = str(target)
+        yield
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise StorageError(
             "The results cannot be written to the output folder.",
             code="output_folder",
             hint="Choose another folder with --out; nothing is made again.",
         ) from error
-    return out
+
+
+def target_of(folder: Path, source: Path, suffix: str) -> Path:
+    """Where a result goes.
+
+    Raises:
+        StorageError: `output_folder`, when that is the source itself.
+    """
+    target = folder / file_name(source.stem, suffix)
+    if target.resolve() == source.resolve():
+        raise StorageError("A result would overwrite the source.", code="output_folder")
+    return target
+
+
+def with_run(report: bytes, run: dict[str, Any]) -> bytes:
+    """The report with what this very run cost."""
+    return json.dumps({**json.loads(report), "run": run}, indent=1, ensure_ascii=False).encode()
 
 
 def file_name(stem: str, suffix: str) -> str:
@@ -64,7 +93,7 @@ def file_name(stem: str, suffix: str) -> str:
     return f"{os.fsdecode(encoded).rstrip(chr(0xFFFD))}.{suffix}"
 
 
-def _place(content: Path | bytes, target: Path) -> None:
+def place(content: Path | bytes, target: Path) -> None:
     """Whole or not at all, readable like any file the user makes."""
     descriptor, name = tempfile.mkstemp(prefix=".dubline-", dir=target.parent)
     try:

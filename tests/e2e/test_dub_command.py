@@ -35,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _start(home: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "dubline", "dub", *arguments, "--json"],
+        [sys.executable, "-m", "dubline", "dub", "--direct", *arguments, "--json"],
         env={**os.environ, "DUBLINE_HOME": str(home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -47,7 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_is_dubbed_or_refused(name: str, outcome: str, media_dir: Path, home: Path, tmp_path: Path) -> None:
     source = media_dir / "video" / name
     done = subprocess.run(
-        [sys.executable, "-m", "dubline", "dub", str(source), *_OPTIONS, "--out", str(tmp_path), "--json"],
+        [sys.executable, "-m", "dubline", "dub", "--direct", str(source), *_OPTIONS, "--out", str(tmp_path), "--json"],
         env={**os.environ, "DUBLINE_HOME": str(home)},
         capture_output=True,
         text=True,

@@ -45,6 +45,7 @@ def _dub(path: str, folder: Path, home: Path, *options: str, **environment: str)
             "-m",
             "dubline",
             "dub",
+            "--direct",
             *_SIMULATED,
             "--out",
             str(folder / "out"),

@@ -1,0 +1,242 @@
+"""Commands on the jobs of a running service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from dubline.cli_output import err, out
+from dubline.errors import InputError
+
+Url = Annotated[
+    str | None, typer.Option(envvar="DUBLINE_URL", help="The service; default: the one that runs on this machine.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JobId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]
+
+
+def _client(url: str | None):
+    from dubline.client import Client
+    from dubline.settings import get_settings
+    from dubline.stack import running_service
+
+    return Client(url or running_service(get_settings()))
+
+
+def submit(
+    videos: Annotated[list[Path], typer.Argument(help="Video (or audio) files.", show_default=False)],
+    to: Annotated[list[str] | None, typer.Option("--to", help="Target language; repeat for several.")] = None,
+    source: Annotated[str | None, typer.Option("--from", help="Spoken language; detected when not given.")] = None,
+    kind: Annotated[
+        str, typer.Option("--type", help="video_translate, transcription or audio_extraction.")
+    ] = "video_translate",
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", help="Any parameter of the job API, NAME=VALUE; repeat.")
+    ] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Hand videos over to a running service; do not wait.
+
+    Example: dubline submit talk.mp4 --to pt-BR --to es
+    """
+    if kind == "video_translate" and not to:
+        raise InputError("A dub needs a target language.", code="target_language_missing", hint="Add --to pt-BR.")
+    parameters: dict[str, Any] = {"job_type": kind, "source_language": source}
+    for row in option or []:
+        name, sign, value = row.partition("=")
+        if not sign:
+            raise InputError("--option wants NAME=VALUE.", code="option_invalid", hint="For example -o background=mute")
+        parameters[name] = value
+    jobs = []
+    with _client(url) as client:
+        for video in videos:
+            stored = client.upload(video)
+            for language in to or [None]:
+                jobs.append(client.submit(stored, language, **parameters))
+                if not as_json:
+                    out.print(f"{jobs[-1].id}  {stored.filename}  {language or kind}", highlight=False, markup=False)
+    if as_json:
+        print(json.dumps([j.model_dump(mode="json") for j in jobs]))
+    else:
+        out.print(f"Watch: dubline watch {jobs[0].id}", style="dim")
+
+
+def jobs(
+    status: Annotated[str | None, typer.Option(help="Only jobs of this status.")] = None,
+    search: Annotated[str | None, typer.Option("--search", help="Part of the file's name.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """List jobs, newest first.
+
+    Example: dubline jobs --status processing
+    """
+    with _client(url) as client:
+        page = client.list(status=status, q=search, limit=limit)
+    if as_json:
+        print(json.dumps([j.model_dump(mode="json") for j in page.jobs]))
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("job", "file", "to", "status", "progress", "created"):
+        table.add_column(name, overflow="ellipsis" if name == "file" else "fold")
+    for job in page.jobs:
+        table.add_row(
+            job.id,
+            _plain(job.filename),
+            job.target_language or "",
+            job.status,
+            f"{job.progress:.0f} %",
+            (job.created_at or "")[:19].replace("T", " "),
+        )
+    out.print(table)
+    if page.total_count > len(page.jobs):
+        out.print(f"{len(page.jobs)} of {page.total_count}", style="dim")
+
+
+def show(job_id: JobId, url: Url = None, as_json: Json = False) -> None:
+    """Show a job, its history and what it made.
+
+    Example: dubline show JOB
+    """
+    with _client(url) as client:
+        job, events = client.get(job_id), client.events(job_id)
+        made = client.artifacts(job_id) if job.status == "completed" else ()
+    if as_json:
+        parts = {"events": events, "artifacts": made}
+        rows = {name: [r.model_dump(mode="json") for r in part] for name, part in parts.items()}
+        print(json.dumps({**job.model_dump(mode="json"), **rows}))
+        return
+    out.print(f"{job.filename}  {job.source_language or 'auto'} -> {job.target_language or job.job_type}", markup=False)
+    out.print(f"{job.status}  {job.progress:.0f} %  {job.current_step}", markup=False, highlight=False)
+    for text in (job.message, (job.error or {}).get("message"), (job.error or {}).get("hint")):
+        if text:
+            out.print(f"  {text}", markup=False, highlight=False)
+    for event in events:
+        at = (event.at or "")[11:19]
+        out.print(f"  {at}  {event.type:<12} {event.message}", markup=False, highlight=False, style="dim")
+    for artifact in made:
+        out.print(
+            f"  {artifact.name:<26} {artifact.size_bytes:>12,} bytes  {_plain(artifact.filename)}", highlight=False
+        )
+
+
+def watch(
+    job_id: JobId,
+    timeout_s: Annotated[float | None, typer.Option("--timeout", min=0.1, help="Longest wait, in seconds.")] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Follow a job until it ends. Ctrl-C leaves the job alone.
+
+    Exit status: 0 completed, 1 failed for a passing reason or not ended in time, 2 refused or cancelled, 130 left.
+
+    Example: dubline watch JOB
+    """
+    from dubline.bar import Bar
+    from dubline.errors import WaitTimeout
+
+    try:
+        with _client(url) as client, Bar(None if as_json else err) as bar:
+            job = client.wait(
+                job_id, timeout_s=timeout_s, changed=lambda now: bar.show(now.progress, now.current_step)
+            ).check()
+    except WaitTimeout as error:
+        error.retryable = True
+        raise
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if as_json:
+        print(job.model_dump_json())
+    else:
+        out.print(f"{job.verdict or job.status}  {job.message or ''}", markup=False, highlight=False)
+        out.print(f"Fetch: dubline download {job.id}", style="dim")
+
+
+def cancel(job_id: JobId, url: Url = None, as_json: Json = False) -> None:
+    """Cancel a job.
+
+    Example: dubline cancel JOB
+    """
+    with _client(url) as client:
+        _tell(client.cancel(job_id), as_json)
+
+
+def retry(job_id: JobId, url: Url = None, as_json: Json = False) -> None:
+    """Start a failed or cancelled job again; what it finished is not made again.
+
+    Example: dubline retry JOB
+    """
+    with _client(url) as client:
+        _tell(client.retry(job_id), as_json)
+
+
+def download(
+    job_id: JobId,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
+    name: Annotated[
+        list[str] | None, typer.Option("--artifact", help="Which ones; default: what `dubline dub` writes. `all`.")
+    ] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch what a job made; a cut download goes on where it stopped, and every file is checked against its hash.
+
+    Example: dubline download JOB --out dubbed
+    """
+    from dubline.storage.export import EXPORTED, output_folder
+
+    files = {}
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=err,
+        transient=True,
+    )
+    bar.disable = as_json
+    with _client(url) as client, output_folder(folder), bar:
+        rows = client.artifacts(job_id)
+        wanted = {r.name for r in rows} if name == ["all"] else set(name or EXPORTED)
+        chosen = [r for r in rows if r.name in wanted]
+        if not chosen or (name and len(chosen) < len(wanted)):
+            missing = ", ".join(sorted(wanted - {r.name for r in rows}))
+            raise InputError(
+                f"The job made nothing called {missing}.",
+                code="artifact_not_found",
+                hint=f"It made: {', '.join(r.name for r in rows)}.",
+            )
+        for row in chosen:
+            task = bar.add_task(row.name, total=row.size_bytes)
+            target = folder / Path(row.filename).name
+            client.fetch(job_id, row, target, lambda have, _all, task=task: bar.update(task, completed=have))
+            files[row.name] = str(target)
+    if as_json:
+        print(json.dumps({"files": files}))
+    else:
+        for path in files.values():
+            out.print(path, markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell(job: Any, as_json: bool) -> None:
+    if as_json:
+        print(job.model_dump_json())
+    else:
+        out.print(f"{job.id}  {job.status}  {job.current_step}", markup=False, highlight=False)
+
+
+def _plain(text: str) -> str:
+    """A name as text, not as markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+JOB_COMMANDS = (submit, jobs, show, watch, cancel, retry, download)
