@@ -40,6 +40,8 @@ def test_known_evil_names(media_dir: Path, tmp_path: Path) -> None:
     plain.write_bytes(b"x")
     tried = 0
     for name in names:
+        if Path(name).name != name:
+            continue  # a path: it names another file, here perhaps one of the system's
         try:
             (tmp_path / name).write_bytes(b"x")
         except (OSError, ValueError):
