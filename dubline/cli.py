@@ -15,7 +15,7 @@ from rich.console import Console
 from dubline import __version__
 from dubline.errors import DublineError, InputError
 from dubline.languages import canonical
-from dubline.models import DubOptions, LineEdit
+from dubline.models import ChangeLine, DubOptions
 
 app = typer.Typer(
     name="dubline",
@@ -130,7 +130,7 @@ def dub(
                 "translation_engine": mt,
                 "tts_engine": tts,
                 "glossary": _pairs(glossary or [], "--glossary"),
-                "edits": tuple(LineEdit(utterance_id=k, text=v) for k, v in _pairs(edit or [], "--edit").items()),
+                "edits": tuple(ChangeLine(id=k, text=v) for k, v in _pairs(edit or [], "--edit").items()),
                 "listen": listen,
             }
         )
