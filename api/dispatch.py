@@ -179,5 +179,5 @@ def flow_parameters(job: Job) -> dict[str, Any]:
     """The one parameter of the job's flow."""
     common = {"job_id": job.id, "source_uri": job.source_uri, "options": job.options}
     if job.job_type == "video_translate":
-        return common
+        return {**common, "revision": job.revision, "attempt": job.attempt}
     return {**common, "job_type": job.job_type}

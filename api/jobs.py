@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +18,9 @@ from api.problems import Problem, not_found
 from api.requests import JobParameters, Work
 from api.runs import Orchestrator, OrchestratorUnavailable
 from api.states import ENDED
-from api.tables import Job, JobBlob, JobEvent, StoredFile
+from api.tables import Job, JobBlob, JobEvent, JobRevision, StoredFile
 from api.tracking import Tracking, add_event
-from dubline.contract import failure_record, manifest_record
+from dubline.contract import failure_record, manifest_record, revision_record
 from dubline.storage.base import ArtifactStore
 from dubline.storage.local import blob_uri
 
@@ -211,16 +211,27 @@ class Jobs:
             )
         return await self._begin_again(job, "retried")
 
-    async def _begin_again(self, job: Job, kind: str) -> Job:
+    async def render(self, job: Job, revision: int, edits: Sequence[dict[str, Any]]) -> Job:
+        """Make an ended job's result anew with a person's edits; the result there is stays until then.
+
+        Raises:
+            Problem: 409, when the job was changed meanwhile.
+        """
+        values = {"revision": revision, "options": {**job.options, "edits": list(edits)}}
+        return await self._begin_again(job, "rendered", values)
+
+    async def _begin_again(self, job: Job, kind: str, values: Mapping[str, Any] | None = None) -> Job:
         async with self._db.begin() as session:
             fresh = await session.get(Job, job.id, with_for_update=True)
             if fresh is None or (fresh.attempt, fresh.status) != (job.attempt, job.status):
                 raise Problem(409, "The job was changed meanwhile.", code="job_status")
             fresh.status, fresh.updated_s = "queued", max(time.time(), job.updated_s + 1e-3)
-            if kind == "retried":
+            for name, value in (values or {}).items():
+                setattr(fresh, name, value)
+            if kind != "started":
                 fresh.attempt += 1
                 fresh.crashes, fresh.progress, fresh.stage, fresh.step = 0, 0.0, "", ""
-                fresh.error, fresh.result, fresh.is_dead, fresh.is_cancelling = None, None, False, False
+                fresh.error, fresh.is_dead, fresh.is_cancelling = None, False, False
                 fresh.flow_run_id, fresh.run_state, fresh.lease_s = None, "", 0.0
                 fresh.started_s = fresh.ended_s = fresh.alive_s = None
             session.add(fresh)
@@ -246,12 +257,15 @@ class Jobs:
             shared = set((await session.exec(others)).all())
             uploads = select(StoredFile.sha256).where(col(StoredFile.sha256).in_(mine))
             shared |= set((await session.exec(uploads)).all())
+            revisions = (await session.exec(select(JobRevision.revision).where(JobRevision.job_id == job_id))).all()
             await session.exec(delete(JobBlob).where(col(JobBlob.job_id) == job_id))
+            await session.exec(delete(JobRevision).where(col(JobRevision.job_id) == job_id))
             await session.exec(delete(JobEvent).where(col(JobEvent.job_id) == job_id))
             await session.exec(delete(Job).where(col(Job.id) == job_id))
 
         def remove() -> None:
-            for record in (manifest_record(job_id), failure_record(job_id)):
+            kept = (revision_record(job_id, n) for n in (0, *revisions))
+            for record in (manifest_record(job_id), failure_record(job_id), *kept):
                 self._store.delete_record(record)
             for sha256 in mine - shared:
                 self._store.delete(sha256)

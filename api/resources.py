@@ -135,7 +135,7 @@ def job_resource(job: Job, base_url: str) -> JobResource:
     capitals, stage = phase(job.status, job.stage)
     socket_url = "ws" + base_url.removeprefix("http")
     at = f"{base_url}/api/v1/jobs/{job.id}"
-    output = output_artifact(job) if ended else None
+    output = output_artifact(job)
     progress = 100.0 if ended else min(99.9, round(job.progress, 2))
     result = job.result or {}
     error = job.error if job.status == "failed" else None
@@ -185,8 +185,8 @@ def job_resource(job: Job, base_url: str) -> JobResource:
         websocket_url=f"{socket_url}/api/v1/jobs/{job.id}/progress",
         stream_url=f"{at}/stream",
         preview_url=f"{at}/preview",
-        transcript_url=f"{at}/transcript" if ended else None,
-        artifacts_url=f"{at}/artifacts" if ended else None,
+        transcript_url=f"{at}/transcript" if job.result else None,
+        artifacts_url=f"{at}/artifacts" if job.result else None,
         download_url=f"{at}/download" if output else None,
     )
 

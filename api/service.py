@@ -18,6 +18,7 @@ from api.metrics import Metrics
 from api.reconcile import Reconciler
 from api.requests import JobParameters, Work, check_request
 from api.retention import Retention
+from api.revisions import Revisions
 from api.runs import Orchestrator
 from api.tables import Job
 from api.tracking import Tracking
@@ -40,6 +41,7 @@ class Service:
         self.hub = Hub(settings.redis_url)
         self.tracking = Tracking(self.db, store, self.hub)
         self.jobs = Jobs(self.db, store, orchestrator, self.hub, self.tracking)
+        self.revisions = Revisions(self.db, store, self.jobs, settings)
         self.uploads = Uploads(self.db, store, settings)
         self.idempotency = Idempotency(self.db)
         self.dispatcher = Dispatcher(self.db, self.jobs, orchestrator, self.tracking, settings)

@@ -41,7 +41,8 @@ class Job(SQLModel, table=True):
 
     A job waits for the dispatcher while its status is `uploaded` or `queued` and `flow_run_id` is empty. `lease_s` is
     until when a dispatcher holds it, `fence` counts the claims. `attempt` counts runs asked for by people, `crashes`
-    the times that this run was taken up again.
+    the times that this run was taken up again. `revision` is the one that the attempt renders; the one that `result`
+    shows stands in it.
     """
 
     __tablename__ = "jobs"  # pyright: ignore[reportAssignmentType]
@@ -66,6 +67,7 @@ class Job(SQLModel, table=True):
     request: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
 
     attempt: int = 1
+    revision: int = 0
     crashes: int = 0
     flow_run_id: str | None = Field(default=None, index=True, max_length=36)
     run_state: str = Field(default="", max_length=40)
@@ -99,6 +101,25 @@ class JobEvent(SQLModel, table=True):
     status: str = Field(max_length=20)
     message: str = Field(sa_column=Column(Text, nullable=False))
     data: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+
+
+class JobRevision(SQLModel, table=True):
+    """What a person made of a job's lines: all edits since the lines as made. Revision 0, without any, has no row.
+
+    `undone_to` is the revision that an undo of this one goes back to; None when there is nothing before it. Revisions
+    of one `digest` are equal.
+    """
+
+    __tablename__ = "job_revisions"  # pyright: ignore[reportAssignmentType]
+
+    job_id: str = Field(primary_key=True, max_length=36)
+    revision: int = Field(primary_key=True)
+    user_id: str = Field(max_length=36)
+    undone_to: int | None = None
+    note: str = Field(default="", sa_column=Column(Text, nullable=False))
+    edits: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(Json, nullable=False))
+    digest: str = Field(max_length=64)
+    created_s: float
 
 
 class JobBlob(SQLModel, table=True):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from dubline.cli_output import err, out, print_error
 from dubline.errors import InputError
 from dubline.languages import canonical
-from dubline.models import DubOptions, LineEdit
+from dubline.models import ChangeLine, DubOptions
 
 
 def dub(
@@ -70,7 +70,7 @@ def dub(
                 "translation_engine": mt,
                 "tts_engine": tts,
                 "glossary": _pairs(glossary or [], "--glossary"),
-                "edits": tuple(LineEdit(utterance_id=k, text=v) for k, v in _pairs(edit or [], "--edit").items()),
+                "edits": tuple(ChangeLine(id=k, text=v) for k, v in _pairs(edit or [], "--edit").items()),
                 "listen": listen,
             }
         )

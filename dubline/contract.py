@@ -46,11 +46,17 @@ SOURCE_URI = "`file://…` of a local file, or `artifact:blobs/…?size=<bytes>`
 
 
 class TranslateVideoParams(Frozen):
-    """The one parameter of `translate_video`. Holds no secret: Prefect stores it in clear."""
+    """The one parameter of `translate_video`. Holds no secret: Prefect stores it in clear.
+
+    `revision` is the number of the edits among the options; `attempt` makes the manifest be written again though the
+    same result was published before.
+    """
 
     job_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     source_uri: str = Field(description=SOURCE_URI)
     options: DubOptions
+    revision: int = 0
+    attempt: int = 1
     scope: str = "global"
     refresh: bool = False
 
@@ -89,6 +95,16 @@ def manifest_record(job_id: str) -> str:
     return f"jobs/{job_id}/manifest.json"
 
 
+def revision_record(job_id: str, revision: int) -> str:
+    """Name of the record that keeps the `JobResult` of a revision when another one is rendered."""
+    return f"{revision_folder(job_id)}/{revision}.json"
+
+
+def revision_folder(job_id: str) -> str:
+    """Where a job's `revision_record`s lie."""
+    return f"jobs/{job_id}/revisions"
+
+
 def failure_record(job_id: str) -> str:
     """Name of the record in which a flow leaves why it failed (`DublineError.to_dict`)."""
     return f"jobs/{job_id}/failure.json"
@@ -120,6 +136,7 @@ class JobResult(Frozen):
         media_s: Length of the source in seconds.
         verdict: `pass`, `review` or `fail` of a dub; `done` of a job that does not dub.
         artifacts: The files; no two share a name or a suffix.
+        revision: Number of the edits that it was rendered with; 0 without any.
     """
 
     job_id: str
@@ -130,6 +147,7 @@ class JobResult(Frozen):
     message: str
     artifacts: tuple[Artifact, ...]
     stats: tuple[StageStats, ...] = ()
+    revision: int = 0
 
     def artifact(self, name: str) -> Artifact:
         return next(a for a in self.artifacts if a.name == name)

@@ -67,7 +67,8 @@ def run_dub(
 
 def _parameters(options: DubOptions) -> dict[str, Any]:
     """The options as parameters of the job API; what was not asked is left to the service."""
-    asked = options.model_dump(mode="json", exclude_defaults=True)
+    usual = DubOptions(target_language=options.target_language).model_dump(mode="json")
+    asked = {k: v for k, v in options.model_dump(mode="json").items() if v != usual[k]}
     return {"target_language": options.target_language, "stt_model": options.stt_model, **asked}
 
 

@@ -6,9 +6,10 @@ starts later keeps its delay.
 
 from __future__ import annotations
 
-from typing import Literal
+import unicodedata
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Background = Literal["duck", "keep", "mute"]
 SubtitleMode = Literal["none", "sidecar", "embedded", "burned"]
@@ -147,6 +148,13 @@ class Line(Frozen):
     text: str
     candidates: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    voice: str = Field(default="", description="Voice that a person chose for this line; empty: that of the job.")
+
+
+class Lines(Frozen):
+    """All lines of a dub, in order of time."""
+
+    rows: tuple[Line, ...]
 
 
 class Spoken(Frozen):
@@ -198,11 +206,56 @@ class Cue(Frozen):
     text: str
 
 
-class LineEdit(Frozen):
-    """A person's replacement for one line's translation."""
+def _one_row(text: str) -> str:
+    """A text as it can be spoken and shown: one row, no control characters."""
+    return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text).split())
 
-    utterance_id: str
-    text: str
+
+_LineId = Annotated[str, Field(min_length=1, max_length=64)]
+_Words = Annotated[str, Field(max_length=2000), AfterValidator(_one_row)]
+_Position = Annotated[int, Field(ge=0, le=2000)]
+_Moment = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+
+class ChangeLine(Frozen):
+    """Other words, another voice or other times of one line; what is None stays, and an empty voice is the job's."""
+
+    op: Literal["change"] = "change"
+    id: _LineId
+    text: _Words | None = None
+    source_text: _Words | None = None
+    voice: Annotated[str, Field(max_length=200)] | None = None
+    start_s: _Moment | None = None
+    end_s: _Moment | None = None
+
+
+class SplitLine(Frozen):
+    """Two lines out of one. Positions count characters (code points); what is None is taken in proportion."""
+
+    op: Literal["split"] = "split"
+    id: _LineId
+    at_char: _Position
+    source_at_char: _Position | None = None
+    at_s: _Moment | None = None
+
+
+class MergeLines(Frozen):
+    """One line out of two; `with_id` is the one that follows."""
+
+    op: Literal["merge"] = "merge"
+    id: _LineId
+    with_id: _LineId
+
+
+class DeleteLine(Frozen):
+    """A line that is not spoken."""
+
+    op: Literal["delete"] = "delete"
+    id: _LineId
+
+
+LineEdit = Annotated[ChangeLine | SplitLine | MergeLines | DeleteLine, Field(discriminator="op")]
+"""What a person changes about the lines."""
 
 
 class DubOptions(Frozen):

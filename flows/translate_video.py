@@ -65,7 +65,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         mt = choose_mt(
             settings, engine=options.translation_engine, model=options.translation_model, source=language, target=target
         )
-    lines = await run(
+    base = await run(
         translate_text,
         TranslateRequest(
             utterances=heard.utterances,
@@ -77,24 +77,31 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
+    lines, utterances = base, heard.utterances
     if options.edits:
-        lines = await run(apply_line_edits, EditRequest(lines=lines.lines, edits=options.edits, **common))
+        edits = EditRequest(lines=base.lines, edits=options.edits, media_s=media.duration_s, **common)
+        lines = await run(apply_line_edits, edits, **fresh)
+        utterances = lines.utterances
 
     rows = load(lines.lines, Lines).rows
-    batches = plan_batches(rows, workers=settings.cpu_threads)
+    voices = {
+        voice: choose_tts(settings, engine=options.tts_engine, language=target, voice=voice) if voice else tts
+        for voice in sorted({"", *(row.voice for row in rows)})
+    }
     made = await run_all(
         synthesize_speech,
         [
             SynthesizeRequest(
-                lines=tuple(rows[p] for p in batch),
+                lines=batch,
                 language=target,
-                choice=tts,
-                fallback=choose_fallback_tts(settings, chosen=tts, language=target),
+                choice=choice,
+                fallback=choose_fallback_tts(settings, chosen=choice, language=target),
                 share_per_character=1.0 / max(1, lines.characters),
                 refresh=params.refresh,
                 **common,
             )
-            for batch in batches
+            for voice, choice in voices.items()
+            for batch in plan_batches([r for r in rows if r.voice == voice], workers=settings.cpu_threads)
         ],
         **fresh,
     )
@@ -103,7 +110,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     timeline = await run(
         fit_speech,
         FitRequest(
-            utterances=heard.utterances,
+            utterances=utterances,
             spoken=spoken,
             total_samples=sound.samples,
             rate_hz=sound.rate_hz,
@@ -157,7 +164,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         write_transcript,
         TranscriptRequest(
             transcript=heard.transcript,
-            utterances=heard.utterances,
+            utterances=utterances,
             language=language,
             duration_s=media.duration_s,
             fps=media.video.fps if media.video else 0.0,
@@ -178,7 +185,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         **fresh,
     )
     looking = start(preview_video, PreviewRequest(video=muxed.video, audio=mixed.audio, **common), **fresh)
-    parts = (lines, *made, timeline, mixed, subtitles, muxed, texts, translation)
+    parts = (base, *((lines,) if options.edits else ()), *made, timeline, mixed, subtitles, muxed, texts, translation)
     stats = (*heard.stats, *(part.stats for part in parts))
     report = await run(
         build_report,
@@ -193,7 +200,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             cues=subtitles.cues,
             spoken=spoken,
             mix=mixed.facts,
-            choices=tuple(c for c in (stt, mt, tts) if c is not None),
+            choices=tuple(c for c in (stt, mt, *voices.values()) if c is not None),
             source_language=language,
             options=options,
             stats=stats,
@@ -223,11 +230,13 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             Artifact(name="transcript_txt", suffix=f"{original}.transcript.txt", ref=texts.text),
             Artifact(name="translation_json", suffix=f"{target}.translation.json", ref=translation.document),
             Artifact(name="translation_txt", suffix=f"{target}.translation.txt", ref=translation.text),
+            Artifact(name="lines_json", suffix=f"{target}.lines.json", ref=base.lines),
             Artifact(name="audio_dubbed", suffix=f"{target}.audio.wav", ref=mixed.audio),
             Artifact(name="audio_source", suffix=f"{original}.audio.wav", ref=sound.bed),
             *preview.artifacts,
         ),
         stats=(*stats, preview.stats, report.stats),
+        revision=params.revision,
     )
-    done = await run(publish_result, PublishRequest(result=result, **common), **fresh)
+    done = await run(publish_result, PublishRequest(result=result, attempt=params.attempt, **common), **fresh)
     return done.result

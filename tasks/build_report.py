@@ -11,6 +11,7 @@ from dubline.models import (
     ArtifactRef,
     DubOptions,
     EngineChoice,
+    Lines,
     MediaInfo,
     Spoken,
     StageStats,
@@ -25,7 +26,6 @@ from dubline.stages.subtitle import CueSets
 from tasks._engines import engine
 from tasks._policies import StageRequest, StageResult, load, save, stage_task, store, workspace
 from tasks._progress import TRACKER
-from tasks.translate_text import Lines
 
 
 class ReportRequest(StageRequest):

@@ -10,6 +10,7 @@ from tasks._progress import TRACKER
 
 class PublishRequest(StageRequest):
     result: JobResult
+    attempt: int = 1
 
     def identity(self):
         return self.model_dump(mode="json", exclude={"result": {"stats"}})

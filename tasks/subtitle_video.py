@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dubline.models import ArtifactRef, Timeline, Transcript
+from dubline.models import ArtifactRef, Lines, Timeline, Transcript
 from dubline.stages.subtitle import build_cues
 from dubline.subtitles import to_srt, to_vtt
 from tasks._policies import StageRequest, StageResult, load, save, stage_task, store
 from tasks._progress import TRACKER
-from tasks.translate_text import Lines
 
 
 class SubtitleRequest(StageRequest):

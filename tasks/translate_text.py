@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dubline.errors import InputError
-from dubline.models import ArtifactRef, EngineChoice, Frozen, Line, LineEdit
-from dubline.stages.translate import apply_edits, translate
+from dubline.models import ArtifactRef, EngineChoice, Line, LineEdit, Lines
+from dubline.stages.translate import translate
+from dubline.timing.edits import apply_edits
 from tasks._engines import engine
 from tasks._policies import StageRequest, StageResult, load, save, stage_task
 from tasks._progress import TRACKER
 from tasks.segment_speech import Utterances
-
-
-class Lines(Frozen):
-    rows: tuple[Line, ...]
 
 
 class TranslateRequest(StageRequest):
@@ -49,26 +45,23 @@ def translate_text(request: TranslateRequest) -> LinesResult:
 class EditRequest(StageRequest):
     lines: ArtifactRef
     edits: tuple[LineEdit, ...]
+    media_s: float
+
+
+class EditResult(LinesResult):
+    utterances: ArtifactRef
 
 
 @stage_task("translate", 1, name="apply edits")
-def apply_line_edits(request: EditRequest) -> LinesResult:
-    """Put a person's words in.
+def apply_line_edits(request: EditRequest) -> EditResult:
+    """Put a person's edits in: they change what is said, and which lines there are.
 
     Raises:
-        InputError: `line_unknown`, when an edit names a line that is not there.
+        InputError: `line_unknown` or `edit_invalid`.
     """
-    rows = load(request.lines, Lines).rows
-    known = {r.utterance.id for r in rows}
-    strangers = [e.utterance_id for e in request.edits if e.utterance_id not in known]
-    if strangers:
-        raise InputError(
-            f"No line is called {strangers[0]}.",
-            code="line_unknown",
-            hint="Line ids stand in the report.",
-            details={"lines": sorted(known)},
-        )
-    return _result(apply_edits(rows, request.edits))
+    rows = apply_edits(load(request.lines, Lines).rows, request.edits, media_s=request.media_s)
+    utterances = save(Utterances(rows=tuple(r.utterance for r in rows)))
+    return EditResult(**_result(rows).model_dump(), utterances=utterances)
 
 
 def _result(rows: tuple[Line, ...]) -> LinesResult:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dubline.models import ArtifactRef, Spoken, Timeline, Transcript
+from dubline.models import ArtifactRef, Lines, Spoken, Timeline, Transcript
 from dubline.stages.subtitle import source_cues
 from dubline.stages.texts import transcript_document, transcript_text, translation_document, translation_text
 from dubline.subtitles import to_srt, to_vtt
 from tasks._policies import StageRequest, StageResult, load, save, stage_task, store
 from tasks._progress import TRACKER
 from tasks.segment_speech import Utterances
-from tasks.translate_text import Lines
 
 
 class TranscriptRequest(StageRequest):
@@ -55,7 +54,7 @@ class TranslationResult(StageResult):
     text: ArtifactRef
 
 
-@stage_task("subtitle", 1, name="write translation")
+@stage_task("subtitle", 2, name="write translation")
 def write_translation(request: TranslationRequest) -> TranslationResult:
     """What it became, and who said it how fast."""
     lines = load(request.lines, Lines).rows

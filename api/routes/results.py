@@ -1,9 +1,8 @@
-"""What a finished job made: download, artifacts, preview, transcript."""
+"""What a finished job made: download, artifacts, preview."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -73,18 +72,14 @@ class Preview(BaseModel):
     verdict: str | None
 
 
-class Transcript(BaseModel):
-    """The lines of a finished job, with times in seconds."""
+async def finished(service: Service, user_id: str, job_id: str) -> Job:
+    """The user's job, when it has a result: its own, or while it is rendered again the one before.
 
-    job_id: str
-    source_language: str | None
-    target_language: str | None
-    segments: list[dict[str, Any]]
-
-
-async def _finished(service: Service, user_id: str, job_id: str) -> Job:
+    Raises:
+        Problem: 404, or 409 without a result.
+    """
     job = await service.jobs.get(user_id, job_id)
-    if job.status != "completed":
+    if job.result is None:
         raise Problem(
             409,
             f"The job is {job.status}; its result is not there.",
@@ -154,7 +149,7 @@ async def download(
     range_header: RangeHeader = None,
 ) -> Response:
     """The dubbed video (or the audio, or the transcript). Takes `Range`, `HEAD` and `If-None-Match`."""
-    job = await _finished(service, user_id, job_id)
+    job = await finished(service, user_id, job_id)
     row = output_artifact(job)
     if row is None:
         raise not_found("result", "artifact_not_found")
@@ -163,7 +158,7 @@ async def download(
 
 @router.get("/jobs/{job_id}/artifacts", summary="Everything the job made")
 async def artifacts(job_id: JobId, service: Svc, user_id: UserId, base_url: BaseUrl) -> Artifacts:
-    job = await _finished(service, user_id, job_id)
+    job = await finished(service, user_id, job_id)
     rows = [
         ArtifactResource(
             name=row["name"],
@@ -191,7 +186,7 @@ async def artifact(
     if_none_match: IfNoneMatch = None,
     range_header: RangeHeader = None,
 ) -> Response:
-    job = await _finished(service, user_id, job_id)
+    job = await finished(service, user_id, job_id)
     row = _rows(job.result or {}).get(name)
     if row is None:
         raise not_found("artifact", "artifact_not_found")
@@ -206,7 +201,7 @@ def _url(base_url: str, job: Job, name: str) -> str:
 async def preview(job_id: JobId, service: Svc, user_id: UserId, base_url: BaseUrl) -> Preview:
     """Before the job is done it says what is known of the source."""
     job = await service.jobs.get(user_id, job_id)
-    ended = job.status == "completed"
+    ended = job.result is not None
     names = list(_rows(job.result or {})) if ended else []
     first = {name: _url(base_url, job, name) for name in names}
     report = first.get("report")
@@ -227,23 +222,4 @@ async def preview(job_id: JobId, service: Svc, user_id: UserId, base_url: BaseUr
         subtitles={n.removeprefix("subtitles_"): url for n, url in first.items() if n.startswith("subtitles_")},
         report_url=report,
         verdict=(job.result or {}).get("verdict") if ended else None,
-    )
-
-
-@router.get("/jobs/{job_id}/transcript", summary="The lines with their times")
-async def transcript(job_id: JobId, service: Svc, user_id: UserId) -> Transcript:
-    """Source text, translation, speaker and voice of every line; the recognised segments of a transcription."""
-    job = await _finished(service, user_id, job_id)
-    rows = _rows(job.result or {})
-    row = rows.get("translation_json") or rows.get("transcript_json")
-    if row is None:
-        raise not_found("transcript", "artifact_not_found")
-    data = await asyncio.to_thread(service.store.read_bytes, ArtifactRef.model_validate(row["ref"]))
-    body = json.loads(data)
-    lines = body if isinstance(body, list) else body.get("rows") or body.get("segments") or []
-    return Transcript(
-        job_id=job.id,
-        source_language=(job.result or {}).get("source_language") or job.source_language,
-        target_language=job.target_language,
-        segments=lines,
     )

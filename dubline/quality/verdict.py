@@ -16,6 +16,7 @@ from dubline.quality.models import (
     VoiceQuality,
     WorstLine,
 )
+from dubline.timing.forecast import COMFORTABLE_PACE
 
 MAX_TRUE_PEAK_DBTP = -1.0
 FAIL_ONSET_SHIFT_S = 0.3
@@ -29,7 +30,6 @@ MAX_LOUDNESS_ERROR_LU = 1.0
 LEAST_COVERAGE = 0.85
 LEAST_LANGUAGE_PROBABILITY = 0.5
 MAX_DROPPED_S = 1.0
-COMFORTABLE_PACE = 1.2
 MAX_ONSET_ERROR_S = 1.0
 _SHOWN = 10
 _DOUBTED = frozenset({"repetition", "low_probability"})

@@ -33,8 +33,10 @@ def line_key(text: str, language: str, choice: EngineChoice) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-def plan_batches(lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, workers: int = 2) -> list[list[int]]:
-    """Batches of line positions, 20 … 90 s of speech each, the longest first.
+def plan_batches(
+    lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, workers: int = 2
+) -> list[tuple[Line, ...]]:
+    """Batches of lines, 20 … 90 s of speech each, the longest first.
 
     Short media get several batches a worker, so that no worker idles while another ends; long media get fewer,
     larger tasks.
@@ -51,7 +53,8 @@ def plan_batches(lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, w
         batches[-1].append(position)
         filled_s += length_s
     batches = [b for b in batches if b]
-    return sorted(batches, key=lambda b: (-sum(len(lines[p].text) for p in b), b[0]))
+    batches.sort(key=lambda b: (-sum(len(lines[p].text) for p in b), b[0]))
+    return [tuple(lines[p] for p in batch) for batch in batches]
 
 
 def speak_lines(

@@ -29,7 +29,8 @@ class TranscriptDocument(Frozen):
 class TranslationRow(Frozen):
     """One line of a dub; times in seconds are those of its source, `stretch` > 1 means faster than it was spoken.
 
-    A line that is not heard (nothing in it can be spoken) has no `stretch`.
+    A line that is not heard (nothing in it can be spoken) has no `stretch` and no spoken times. `natural_s` is how long
+    the voice took, before the pace was changed.
     """
 
     id: str
@@ -42,6 +43,9 @@ class TranslationRow(Frozen):
     engine: str
     stretch: float | None
     flags: tuple[str, ...]
+    spoken_start_s: float | None = None
+    spoken_end_s: float | None = None
+    natural_s: float | None = None
 
 
 class TranslationDocument(Frozen):
@@ -77,6 +81,7 @@ def translation_document(
     """Every line with who spoke it and how fast."""
     voices = {s.utterance_id: s for s in spoken}
     places = {p.utterance_id: p for p in timeline.placements if p.length_samples > 0}
+    rate_hz = timeline.sample_rate_hz
     rows: list[TranslationRow] = []
     for line in lines:
         said, voice, place = line.utterance, voices[line.utterance.id], places.get(line.utterance.id)
@@ -92,6 +97,9 @@ def translation_document(
                 engine=voice.engine,
                 stretch=place.stretch if place is not None else None,
                 flags=line.flags,
+                spoken_start_s=round(place.start_sample / rate_hz, 4) if place is not None else None,
+                spoken_end_s=round((place.start_sample + place.length_samples) / rate_hz, 4) if place else None,
+                natural_s=round(voice.duration_s, 4),
             )
         )
     return TranslationDocument(source_language=source_language, target_language=target_language, rows=tuple(rows))

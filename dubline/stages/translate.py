@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from dubline.engines.base import MtEngine, MtResult
 from dubline.errors import EngineOutputInvalid
-from dubline.models import Line, LineEdit, Utterance
+from dubline.models import Line, Utterance
 from dubline.timing.sentences import split_sentences
 
 _AT_ONCE = 32  # utterances a call: some engines start a process for each
@@ -112,14 +112,3 @@ def apply_glossary(
         else:
             missed = True
     return target_text, missed
-
-
-def apply_edits(lines: Sequence[Line], edits: Sequence[LineEdit]) -> tuple[Line, ...]:
-    """A person's words in place of the engine's, by utterance id; unknown ids are left to the caller's check."""
-    texts = {e.utterance_id: e.text for e in edits}
-    return tuple(
-        line.model_copy(update={"text": texts[line.utterance.id], "flags": ("edited",)})
-        if line.utterance.id in texts
-        else line
-        for line in lines
-    )

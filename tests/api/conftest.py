@@ -16,10 +16,14 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.runs import OrchestratorUnavailable, QueueInfo, RunEvent, RunState, TaskInfo, WorkerInfo
 from api.service import Service
-from dubline.contract import Artifact, JobResult, Progress, failure_record, manifest_record
+from dubline.contract import Artifact, JobResult, Progress, TranslateVideoParams, failure_record, manifest_record
+from dubline.models import Line, Lines, StageStats, Utterance
 from dubline.sample import SHORT_TEXT, make_sample
 from dubline.settings import Settings
+from dubline.stages.texts import TranslationDocument, TranslationRow
 from dubline.storage.local import LocalStore
+from dubline.timing.edits import apply_edits
+from dubline.timing.segmentation import GUARD_S
 
 
 class PretendOrchestrator:
@@ -107,6 +111,53 @@ class PretendOrchestrator:
         )
 
 
+MEDIA_S = 8.0
+_SLOT_ENDS_S = (*(2.0 * n - GUARD_S for n in (1, 2, 3)), MEDIA_S)
+LINES = tuple(
+    Line(
+        utterance=Utterance(id=f"u{n}", start_s=2.0 * n, end_s=2.0 * n + 1.5, slot_end_s=_SLOT_ENDS_S[n], text=source),
+        text=text,
+        candidates=(f"{text[:6]}.",),
+    )
+    for n, (source, text) in enumerate(
+        [
+            ("Hello to everybody.", "Hola a todo el mundo."),
+            ("This is a test.", "Esto es una prueba."),
+            ("It is short.", "Es corta."),
+            ("Goodbye then.", "Adiós entonces."),
+        ]
+    )
+)
+
+
+def natural_s(text: str) -> float:
+    """How long the pretended voice takes."""
+    return 0.3 + len(text) / 18.0
+
+
+def _translation(asked: TranslateVideoParams) -> str:
+    """The document that a flow leaves: its lines with the edits that it was asked with."""
+    rows = [
+        TranslationRow(
+            id=line.utterance.id,
+            start_s=line.utterance.start_s,
+            end_s=line.utterance.end_s,
+            source=line.utterance.text,
+            text=line.text,
+            speaker="S1",
+            voice=line.voice or "sim_es",
+            engine="simulated",
+            stretch=1.0,
+            flags=line.flags,
+            spoken_start_s=line.utterance.start_s,
+            spoken_end_s=line.utterance.start_s + natural_s(line.text),
+            natural_s=natural_s(line.text),
+        )
+        for line in apply_edits(LINES, asked.options.edits, media_s=MEDIA_S)
+    ]
+    return TranslationDocument(source_language="en", target_language="es", rows=tuple(rows)).model_dump_json()
+
+
 class Harness:
     """A client, and hands on what lies behind it."""
 
@@ -147,15 +198,12 @@ class Harness:
     def complete(self, job_id: str) -> None:
         """End a job's run as a flow does: result in the store, then the state."""
         run_id = self.run_of(job_id)
+        asked = TranslateVideoParams.model_validate(self.orchestrator.runs[run_id]["parameters"])
         artifacts = [
-            ("video", "es.mp4", b"v" * 5000, "video/mp4"),
+            ("video", "es.mp4", f"{asked.revision}".encode() * 5000, "video/mp4"),
             ("subtitles_target_srt", "es.srt", b"1\n00:00:00,000 --> 00:00:01,000\nHola\n", "application/x-subrip"),
-            (
-                "translation_json",
-                "es.translation.json",
-                json.dumps({"rows": [{"id": "u1", "text": "Hola"}]}).encode(),
-                "application/json",
-            ),
+            ("lines_json", "es.lines.json", Lines(rows=LINES).model_dump_json().encode(), "application/json"),
+            ("translation_json", "es.translation.json", _translation(asked).encode(), "application/json"),
             ("transcript_txt", "en.txt", b"Hello", "text/plain"),
             ("thumbnail_1", "thumb1.jpg", b"jpg", "image/jpeg"),
         ]
@@ -163,7 +211,13 @@ class Harness:
             job_id=job_id,
             source_language="en",
             target_language="es",
-            media_s=6.0,
+            media_s=MEDIA_S,
+            revision=asked.revision,
+            stats=(
+                StageStats(stage="transcribe", seconds=5.0),
+                StageStats(stage="synthesize", seconds=8.0, made=4),
+                *(StageStats(stage=s, seconds=1.0) for s in ("fit", "mix", "subtitle", "mux", "preview", "report")),
+            ),
             verdict="pass",
             message="Fine.",
             artifacts=tuple(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dubline.engines.base import MtResult
-from dubline.models import LineEdit, Utterance
-from dubline.stages.translate import apply_edits, check, numbers, translate
+from dubline.models import Utterance
+from dubline.stages.translate import check, numbers, translate
 
 
 class _Upper:
@@ -51,10 +51,3 @@ def test_checks_find_lost_numbers_and_untranslated_lines() -> None:
     assert "untranslated" in check("this was never translated", "This was never translated")
     assert check("words", "") == ("empty",)
     assert numbers("3.14 and 1,000") == {"314", "1000"}
-
-
-def test_edits_touch_one_line() -> None:
-    lines = translate(_utterances("One.", "Two."), _Upper(), source="en", target="pt-BR", glossary={})
-    edited = apply_edits(lines, [LineEdit(utterance_id="u1", text="Dois.")])
-    assert [line.text for line in edited] == ["ONE.", "Dois."]
-    assert edited[0] == lines[0]
