@@ -76,6 +76,11 @@ def _api(home: Path, path: str) -> dict[str, Any]:
     return httpx.get(f"{url}{path}", timeout=30).json()
 
 
+def _is_working(home: Path) -> bool:
+    newest = _api(home, "/api/v1/jobs")["jobs"][0]
+    return newest["status"] == "processing" and newest["progress"] > 1
+
+
 def test_a_dub_is_a_job_whose_results_lie_beside_the_video(home: Path, clip: Path) -> None:
     answer = _dub(home, str(clip), "--to", "pt-BR", "--from", "en")
     names = {p.name.removeprefix(clip.stem) for p in clip.parent.iterdir()}
@@ -105,7 +110,7 @@ def test_a_dub_is_a_job_whose_results_lie_beside_the_video(home: Path, clip: Pat
 
 def test_ctrl_c_cancels_the_job(home: Path, clip: Path) -> None:
     child = _start(home, str(clip), "--to", "pt-BR", "--from", "en", "--voice", "pm_santa")
-    _until(lambda: _api(home, "/api/v1/jobs")["jobs"][0]["progress"] > 1, 60)
+    _until(lambda: _is_working(home), 60)
     child.send_signal(signal.SIGINT)
     stdout, _ = child.communicate(timeout=60)
     assert child.returncode == 130
@@ -115,7 +120,7 @@ def test_ctrl_c_cancels_the_job(home: Path, clip: Path) -> None:
 
 def test_the_job_outlives_its_command(home: Path, clip: Path) -> None:
     child = _start(home, str(clip), "--to", "pt-BR", "--from", "en", "--voice", "pm_alex")
-    _until(lambda: _api(home, "/api/v1/jobs")["jobs"][0]["progress"] > 1, 60)
+    _until(lambda: _is_working(home), 60)
     child.kill()
     child.communicate()
     job_id = _api(home, "/api/v1/jobs")["jobs"][0]["id"]
