@@ -218,6 +218,9 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     preview = await finish(looking)
     # Where nobody speaks, the language that was named may be the target: no two files may have one name.
     original = language if language != target else f"{language}.source"
+    stems: tuple[Artifact, ...] = ()
+    if background:
+        stems = (Artifact(name="audio_background", suffix=f"{original}.background.wav", ref=background.background),)
     result = JobResult(
         job_id=params.job_id,
         source_language=language,
@@ -239,6 +242,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             Artifact(name="translation_txt", suffix=f"{target}.translation.txt", ref=translation.text),
             Artifact(name="audio_dubbed", suffix=f"{target}.audio.wav", ref=mixed.audio),
             Artifact(name="audio_source", suffix=f"{original}.audio.wav", ref=sound.bed),
+            *stems,
             *preview.artifacts,
         ),
         stats=(*stats, preview.stats, report.stats),
