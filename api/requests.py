@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.problems import Problem
 from dubline.contract import MediaOptions
-from dubline.engines.registry import choose_mt, choose_stt, choose_tts
+from dubline.engines.registry import choose_mt, choose_stt, choose_tts, settle_separator
 from dubline.errors import DublineError
 from dubline.languages import canonical
 from dubline.models import Background, DubOptions, LineEdit, Listen, Profile, SubtitleMode
@@ -40,7 +40,7 @@ class JobParameters(BaseModel):
     tts_voice: str | None = Field(default=None, max_length=_NAME)
     voice_cloning: bool = False
     subtitles: SubtitleMode = "embedded"
-    background: Literal["duck", "keep", "mute", "separate"] = "duck"
+    background: Background = "duck"
     keep_original_audio: bool = False
     glossary: dict[str, str] = Field(default_factory=dict, max_length=500)
     quality: Literal["fast", "balanced", "best"] = "balanced"
@@ -121,8 +121,6 @@ def check_request(request: JobParameters, settings: Settings) -> Work:
         )
     if request.voice_cloning:
         raise _cannot("voice_cloning", "No engine here clones voices.", ("false",))
-    if request.background == "separate":
-        raise _cannot("background", "No engine here separates voices.", ("duck", "keep", "mute"))
     if request.webhook_url is not None:
         raise _cannot("webhook_url", "Webhooks are not sent by this installation yet.", ())
     source = request.source_language
@@ -225,7 +223,6 @@ def _dub_options(request: JobParameters, source: str | None, stt_model: str, set
         )
     target = _field("target_language", canonical, request.target_language)
     wanted = _field("source_language", canonical, source) if source else None
-    background: Background = request.background if request.background != "separate" else "duck"
     options = DubOptions(
         target_language=target,
         source_language=wanted,
@@ -235,7 +232,7 @@ def _dub_options(request: JobParameters, source: str | None, stt_model: str, set
         translation_model=request.translation_model,
         tts_engine=request.tts_engine,
         tts_voice=request.tts_voice,
-        background=background,
+        background=request.background,
         subtitles=request.subtitles,
         keep_original_audio=request.keep_original_audio,
         glossary=request.glossary,
@@ -251,6 +248,11 @@ def _dub_options(request: JobParameters, source: str | None, stt_model: str, set
     _field(
         "tts_engine",
         lambda _: choose_tts(settings, engine=options.tts_engine, language=target, voice=options.tts_voice),
+        "",
+    )
+    _field(
+        "background",
+        lambda _: settle_separator(settings, background=options.background, is_simulated=settings.simulated_engines),
         "",
     )
     if wanted is not None:

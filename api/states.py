@@ -45,6 +45,7 @@ PHASES: dict[str, tuple[str, str]] = {
     "encode": ("EXTRACTING", "extraction"),
     "transcribe": ("TRANSCRIBING", "transcription"),
     "segment": ("TRANSCRIBING", "transcription"),
+    "separate": ("SEPARATING", "separation"),
     "translate": ("TRANSLATING", "translation"),
     "synthesize": ("SYNTHESIZING", "synthesis"),
     "fit": ("ASSEMBLING", "assembly"),

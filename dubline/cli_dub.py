@@ -21,7 +21,7 @@ def dub(
     to: Annotated[str, typer.Option("--to", help="Target language: pt-BR, es, spa …", show_default=False)],
     source: Annotated[str | None, typer.Option("--from", help="Spoken language; detected when not given.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder for the results; default: the video's.")] = None,
-    background: Annotated[str, typer.Option(help="Original sound: duck, keep or mute.")] = "duck",
+    background: Annotated[str, typer.Option(help="Original sound: duck, separate, keep or mute.")] = "duck",
     profile: Annotated[str, typer.Option(help="Timing: natural (pace <= 1.25) or strict (<= 1.5).")] = "natural",
     subtitles: Annotated[str, typer.Option(help="In the video: none, sidecar, embedded or burned.")] = "embedded",
     keep_original: Annotated[bool, typer.Option("--keep-original", help="Keep the original as second track.")] = False,

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Background = Literal["duck", "keep", "mute"]
+Background = Literal["duck", "keep", "mute", "separate"]
 SubtitleMode = Literal["none", "sidecar", "embedded", "burned"]
 Profile = Literal["natural", "strict"]
 Listen = Literal["sample", "all", "off"]
@@ -291,7 +291,7 @@ class StageStats(Frozen):
 class EngineChoice(Frozen):
     """An engine, model and voice settled at submit, with what goes into cache keys."""
 
-    kind: Literal["stt", "mt", "tts"]
+    kind: Literal["stt", "mt", "tts", "separate"]
     engine: str
     version: str
     model: str = ""

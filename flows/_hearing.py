@@ -25,9 +25,14 @@ from tasks.transcribe_speech import (
 
 @dataclass(frozen=True)
 class Hearing:
-    """What was heard. `language` is the one asked for, else the one recognised, else `und`."""
+    """What was heard. `language` is the one asked for, else the one recognised, else `und`.
+
+    `speech` says where somebody speaks; `pause_level_db` how loud the pauses are against it.
+    """
 
     sound: ExtractResult
+    speech: ArtifactRef
+    pause_level_db: float | None
     transcript: ArtifactRef
     utterances: ArtifactRef
     language: str
@@ -81,6 +86,8 @@ async def hear(
     )
     return Hearing(
         sound=sound,
+        speech=detected.plan,
+        pause_level_db=detected.pause_level_db,
         transcript=transcript.transcript,
         utterances=utterances.utterances,
         language=wanted or (canonical(transcript.language) if transcript.words else "und"),

@@ -1,4 +1,4 @@
-"""The dub of one video: thirteen stages, each a cached, retriable task; only references travel between them."""
+"""The dub of one video: fourteen stages, each a cached, retriable task; only references travel between them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from prefect import flow
 
 from dubline.contract import Artifact, JobResult, TranslateVideoParams
-from dubline.engines.registry import choose_fallback_tts, choose_mt, choose_stt, choose_tts
+from dubline.engines.registry import choose_fallback_tts, choose_mt, choose_stt, choose_tts, settle_separator
 from dubline.languages import canonical
 from dubline.settings import get_settings
 from dubline.stages.ingest import choose_audio
+from dubline.stages.separate import has_background
 from dubline.stages.synthesize import plan_batches
 from flows._hearing import hear
 from flows._job import JOB_FLOW, job_run
@@ -23,6 +24,7 @@ from tasks.mix_audio import MixRequest, mix_audio
 from tasks.mux_video import MuxRequest, mux_video
 from tasks.preview_video import PreviewRequest, preview_video
 from tasks.publish_result import PublishRequest, publish_result
+from tasks.separate_sound import SeparateRequest, separate_sound
 from tasks.subtitle_video import SubtitleRequest, subtitle_video
 from tasks.synthesize_speech import SynthesizeRequest, synthesize_speech
 from tasks.translate_text import EditRequest, Lines, TranslateRequest, apply_line_edits, translate_text
@@ -51,6 +53,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     fresh: dict[str, Any] = {"refresh": params.refresh}
     stt = choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=wanted)
     tts = choose_tts(settings, engine=options.tts_engine, language=target, voice=options.tts_voice)
+    separator = settle_separator(settings, background=options.background, is_simulated=stt.engine == "simulated")
 
     source = await run(ingest_video, IngestRequest(source_uri=params.source_uri, **common), **fresh)
     media = source.media
@@ -59,6 +62,12 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         source, audio_index=audio_index, stt=stt, wanted=wanted, scope=params.scope, refresh=params.refresh
     )
     sound, language = heard.sound, heard.language
+
+    background = None
+    # Where there is nothing to hear but the voice, ducking it does the same for nothing.
+    if separator and heard.words and (options.background == "separate" or has_background(heard.pause_level_db)):
+        request = SeparateRequest(bed=sound.bed, plan=heard.speech, choice=separator, **common)
+        background = await run(separate_sound, request, **fresh)
 
     mt = None
     if heard.words:
@@ -123,6 +132,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         mix_audio,
         MixRequest(
             bed=sound.bed,
+            separated=background.background if background else None,
             transcript=heard.transcript,
             timeline=timeline.timeline,
             spoken=spoken,
@@ -186,6 +196,8 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     )
     looking = start(preview_video, PreviewRequest(video=muxed.video, audio=mixed.audio, **common), **fresh)
     parts = (base, *((lines,) if options.edits else ()), *made, timeline, mixed, subtitles, muxed, texts, translation)
+    if background:
+        parts = (background, *parts)
     stats = (*heard.stats, *(part.stats for part in parts))
     report = await run(
         build_report,
@@ -200,7 +212,9 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             cues=subtitles.cues,
             spoken=spoken,
             mix=mixed.facts,
-            choices=tuple(c for c in (stt, mt, *voices.values()) if c is not None),
+            bed=sound.bed,
+            background=background.background if background else None,
+            choices=tuple(c for c in (stt, mt, *voices.values(), separator if background else None) if c is not None),
             source_language=language,
             options=options,
             stats=stats,
@@ -211,6 +225,9 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     preview = await finish(looking)
     # Where nobody speaks, the language that was named may be the target: no two files may have one name.
     original = language if language != target else f"{language}.source"
+    stems: tuple[Artifact, ...] = ()
+    if background:
+        stems = (Artifact(name="audio_background", suffix=f"{original}.background.wav", ref=background.background),)
     result = JobResult(
         job_id=params.job_id,
         source_language=language,
@@ -233,6 +250,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             Artifact(name="lines_json", suffix=f"{target}.lines.json", ref=base.lines),
             Artifact(name="audio_dubbed", suffix=f"{target}.audio.wav", ref=mixed.audio),
             Artifact(name="audio_source", suffix=f"{original}.audio.wav", ref=sound.bed),
+            *stems,
             *preview.artifacts,
         ),
         stats=(*stats, preview.stats, report.stats),

@@ -39,6 +39,8 @@ class ReportRequest(StageRequest):
     cues: ArtifactRef
     spoken: tuple[Spoken, ...]
     mix: MixFacts
+    bed: ArtifactRef
+    background: ArtifactRef | None
     choices: tuple[EngineChoice, ...]
     source_language: str
     options: DubOptions
@@ -54,7 +56,7 @@ class ReportResult(StageResult):
     message: str
 
 
-@stage_task("report", 1, name="build report")
+@stage_task("report", 2, name="build report")
 def build_report(request: ReportRequest) -> ReportResult:
     """Listen to the finished file, read it, measure it, and say how good it is."""
     target = request.options.target_language
@@ -91,6 +93,9 @@ def build_report(request: ReportRequest) -> ReportResult:
                 timeline=load(request.timeline, Timeline),
                 cues=load(request.cues, CueSets),
                 mix=request.mix,
+                spoken_audio={s.utterance_id: store().fetch(s.audio) for s in request.spoken if s.audio is not None},
+                bed=store().fetch(request.bed),
+                background=store().fetch(request.background) if request.background else None,
                 choices=request.choices,
                 stats=request.stats,
                 options=request.options,

@@ -10,6 +10,7 @@ from tasks._progress import TRACKER
 
 class MixRequest(StageRequest):
     bed: ArtifactRef
+    separated: ArtifactRef | None
     transcript: ArtifactRef
     timeline: ArtifactRef
     spoken: tuple[Spoken, ...]
@@ -21,7 +22,7 @@ class MixResult(StageResult):
     facts: MixFacts
 
 
-@stage_task("mix", 2, name="mix audio")
+@stage_task("mix", 3, name="mix audio")
 def mix_audio(request: MixRequest) -> MixResult:
     """Lay the lines on the bed."""
     with workspace() as work:
@@ -32,6 +33,7 @@ def mix_audio(request: MixRequest) -> MixResult:
             {s.utterance_id: store().fetch(s.audio) for s in request.spoken if s.audio is not None},
             load(request.transcript, Transcript).speech,
             background=request.background,
+            separated=store().fetch(request.separated) if request.separated else None,
             output=output,
             work=work,
             on_progress=lambda share: TRACKER.set("mix", share, "Mixing"),

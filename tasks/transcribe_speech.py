@@ -16,14 +16,15 @@ class DetectRequest(StageRequest):
 class DetectResult(StageResult):
     plan: ArtifactRef
     chunks: int
+    pause_level_db: float | None
 
 
-@stage_task("transcribe", 1, name="find speech")
+@stage_task("transcribe", 2, name="find speech")
 def find_speech_spans(request: DetectRequest) -> DetectResult:
     """Voice activity over the whole sound, cut into chunks at silences."""
     plan = find_speech(store().fetch(request.stt))
     TRACKER.set("transcribe", 0.08, "Finding speech")
-    return DetectResult(plan=save(plan), chunks=len(plan.chunks))
+    return DetectResult(plan=save(plan), chunks=len(plan.chunks), pause_level_db=plan.pause_level_db)
 
 
 class RecogniseRequest(StageRequest):

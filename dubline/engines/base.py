@@ -1,7 +1,7 @@
 """The protocols an engine plug-in implements, and the light values they exchange.
 
-A plug-in is an object registered under an entry point (`dubline.engines.stt`, `.mt` or `.tts`). Importing its
-module must be cheap: no torch, ctranslate2 or onnxruntime at import, only inside `load`.
+A plug-in is an object registered under an entry point (`dubline.engines.stt`, `.mt`, `.tts` or `.separate`).
+Importing its module must be cheap: no torch, ctranslate2 or onnxruntime at import, only inside `load`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dubline.settings import Settings
 
-EngineKind = Literal["stt", "mt", "tts"]
+EngineKind = Literal["stt", "mt", "tts", "separate"]
 Tier = Literal["best", "good", "last_resort", "simulated"]
 
 
@@ -127,6 +127,25 @@ class TtsEngine(Protocol):
 
     def synthesize(self, text: str, *, voice: str, language: str, rate: float = 1.0) -> TtsResult:
         """Speak one text. `rate` > 1 is faster. Thread-safe."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class SeparateEngine(Protocol):
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate of the sound that `voice` takes and gives."""
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """How many threads may call `voice` at once with profit."""
+        ...
+
+    def voice(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The speech alone in mono float32 sound, sample for sample: the rest is the sound less it. Thread-safe."""
         ...
 
     def close(self) -> None: ...

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dubline.engines import wire
-from dubline.engines.base import EngineKind, MtEngine, SttEngine, TtsEngine
+from dubline.engines.base import EngineKind, MtEngine, SeparateEngine, SttEngine, TtsEngine
 from dubline.engines.turns import Ticket
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ def speak(call: wire.SpeakCall, engine: TtsEngine, _audio: Audio, _ticket: Ticke
     return wire.frame({"sample_rate_hz": int(result.sample_rate_hz)}, result.samples)
 
 
+def separate(_call: wire.Call, engine: SeparateEngine, audio: Audio, _ticket: Ticket) -> bytes:
+    return wire.frame({}, engine.voice(_sound(audio)))
+
+
 def _sound(audio: Audio) -> NDArray[np.float32]:
     import numpy as np
 
@@ -91,5 +95,6 @@ KINDS = (
     Kind("/v1/stt/detect", "stt", wire.DetectCall, detect),
     Kind("/v1/mt", "mt", wire.TranslateCall, translate),
     Kind("/v1/tts", "tts", wire.SpeakCall, speak),
+    Kind("/v1/separate", "separate", wire.Call, separate),
     Kind("/v1/preload", None, wire.Call, load),
 )

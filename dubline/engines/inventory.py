@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from dubline.engines import kokoro_voices, registry, weights
 from dubline.engines.base import Capabilities, EngineKind
@@ -13,7 +13,7 @@ from dubline.errors import EngineUnavailable
 from dubline.models import Frozen
 from dubline.settings import Settings
 
-_KINDS: tuple[EngineKind, ...] = ("stt", "mt", "tts")
+_KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
 
 
 class EngineRow(Frozen):
@@ -86,6 +86,8 @@ def _abilities(kind: EngineKind, able: Capabilities) -> str:
         return ", ".join(pairs[:10]) + (f" and {len(pairs) - 10} more" if len(pairs) > 10 else "")
     if kind == "stt":
         return f"{len(able.languages)} languages; models: {', '.join(able.models) or 'none'}"
+    if kind == "separate":
+        return "takes the voice out of the original sound"
     by_language: dict[str, list[str]] = {}
     for voice in able.voices:
         by_language.setdefault(voice.language, []).append(voice.id)

@@ -12,7 +12,7 @@ from dubline.engines.base import Capabilities, EngineKind, EnginePlugin, Missing
 from dubline.engines.pairs import closest, distance, nearest
 from dubline.errors import DublineError, EngineUnavailable, InputError
 from dubline.languages import base, canonical, name, same_language
-from dubline.models import EngineChoice
+from dubline.models import Background, EngineChoice
 from dubline.settings import Settings
 
 _RANK: dict[Tier, int] = {"best": 3, "good": 2, "last_resort": 1, "simulated": 0}
@@ -236,6 +236,39 @@ def choose_tts(settings: Settings, *, engine: str, language: str, voice: str | N
         )
     _refuse_missing([row for row, _ in rows])
     raise InputError(f"No speech engine here speaks {name(language)}.", code="language_unsupported", hint=_SEE)
+
+
+def choose_separator(settings: Settings, *, engine: str = "auto") -> EngineChoice:
+    """The separator of voice and background.
+
+    Raises:
+        InputError: `engine_unknown`.
+        EngineUnavailable: there is none, or its package is missing, with the command that mends it.
+    """
+    rows = _candidates("separate", engine, settings)
+    for row in rows:
+        if row.gap is None:
+            return row.choice(settings)
+    _refuse_missing(rows)
+    raise EngineUnavailable("No engine here separates voice and background.", hint=_SEE)
+
+
+def settle_separator(settings: Settings, *, background: Background, is_simulated: bool) -> EngineChoice | None:
+    """The separator that a dub may use: needed for `separate`, welcome for `duck`, of no use to the others.
+
+    A dub by simulated engines (`is_simulated`) loads no real one.
+
+    Raises:
+        EngineUnavailable: `separate` was asked for, and no engine here does it.
+    """
+    if background == "separate":
+        return choose_separator(settings, engine="simulated" if is_simulated else "auto")
+    if background != "duck" or is_simulated:
+        return None
+    try:
+        return choose_separator(settings)
+    except EngineUnavailable:
+        return None
 
 
 def choose_fallback_tts(settings: Settings, *, chosen: EngineChoice, language: str) -> EngineChoice | None:

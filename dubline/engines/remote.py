@@ -250,11 +250,28 @@ class RemoteTts(_Remote):
         return TtsResult(np.zeros(0, np.float32) if samples is None else samples, head["sample_rate_hz"])
 
 
+class RemoteSeparate(_Remote):
+    @property
+    def sample_rate_hz(self) -> int:
+        return self.load()["sample_rate_hz"]
+
+    @property
+    def parallel(self) -> int:
+        return self.load()["parallel"]
+
+    def voice(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        import numpy as np
+
+        _, samples = self._connection.call("/v1/separate", wire.Call(choice=self._choice), audio, part=self._part)
+        return np.zeros(0, np.float32) if samples is None else samples
+
+
+_REMOTE = {"stt": RemoteStt, "mt": RemoteMt, "tts": RemoteTts, "separate": RemoteSeparate}
 _connections: dict[Path, Connection] = {}
 _lock = threading.Lock()
 
 
-def remote_engine(choice: EngineChoice, settings: Settings) -> RemoteStt | RemoteMt | RemoteTts:
+def remote_engine(choice: EngineChoice, settings: Settings) -> RemoteStt | RemoteMt | RemoteTts | RemoteSeparate:
     """The engine of a choice in the server at `settings.engine_socket`, loaded there.
 
     Raises:
@@ -266,7 +283,7 @@ def remote_engine(choice: EngineChoice, settings: Settings) -> RemoteStt | Remot
         if settings.engine_socket not in _connections:
             _connections[settings.engine_socket] = Connection(settings.engine_socket)
         connection = _connections[settings.engine_socket]
-    engine = {"stt": RemoteStt, "mt": RemoteMt, "tts": RemoteTts}[choice.kind](connection, choice)
+    engine = _REMOTE[choice.kind](connection, choice)
     if settings.model_cache_enabled:  # as in this process: an engine that cannot be loaded is refused before its use
         engine.load()
     return engine

@@ -124,6 +124,19 @@ class SimulatedTts(_Pretend):
         return TtsResult(wave.astype(np.float32), _RATE_HZ)
 
 
+class SimulatedSeparate(_Pretend):
+    """Takes nine tenths of the sound for voice."""
+
+    sample_rate_hz = 48_000
+    parallel = 2
+
+    def voice(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        import numpy as np
+
+        self._work(audio[:: max(1, len(audio) // 1000)].tobytes())
+        return audio * np.float32(0.9)
+
+
 class _Plugin:
     id = "simulated"
     title = "Simulated"
@@ -154,8 +167,8 @@ class _Plugin:
         return TtsTraits()
 
     def load(self, settings: Settings, model: str | None = None):
-        kinds = {"stt": SimulatedStt, "mt": SimulatedMt, "tts": SimulatedTts}
+        kinds = {"stt": SimulatedStt, "mt": SimulatedMt, "tts": SimulatedTts, "separate": SimulatedSeparate}
         return kinds[self.kind](settings, f"{self.kind}:simulated")
 
 
-STT, MT, TTS = _Plugin("stt"), _Plugin("mt"), _Plugin("tts")
+STT, MT, TTS, SEPARATE = _Plugin("stt"), _Plugin("mt"), _Plugin("tts"), _Plugin("separate")

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,14 @@ class FinishedSound:
 
     Attributes:
         pcm: 16 kHz mono, raw little-endian 16 bit, on the file's own timeline.
+        stereo: The same with two channels.
         momentary_lufs: 400 ms windows, one every 100 ms; value `i` looks back from 0.1 * (i + 1) s.
         true_peak_dbtp: None for digital silence.
         clipped_share: Share of sample values at full scale, at the file's own rate.
     """
 
     pcm: Path
+    stereo: Path
     samples: int
     momentary_lufs: NDArray[np.float64]
     true_peak_dbtp: float | None
@@ -52,16 +55,22 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
         name = scratch.link(video)
         # Sound that starts after the picture is led by silence, so that sample 0 is the file's time zero.
         track = argv.source(name)["a:0"].filter("aresample", **{"async": 1, "first_pts": 0})
-        forks = track.filter_multi_output("asplit", 2)
+        forks = track.filter_multi_output("asplit", 3)
         heard = forks[0].filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="mono")
         measured = forks[1].filter("ebur128", peak="true", metadata=1, framelog="quiet")
         for key, file in (("M", "momentary.txt"), ("true_peak", "peak.txt")):
             measured = measured.filter("ametadata", mode="print", key=f"lavfi.r128.{key}", file=file)
-        outputs = argv.arguments(argv.sink([heard], "finished.raw", "s16le"), argv.nowhere([measured]))
+        stereo = _stereo(forks[2])
+        outputs = argv.arguments(
+            argv.sink([heard], "finished.raw", "s16le"),
+            argv.sink([stereo], "stereo.raw", "s16le"),
+            argv.nowhere([measured]),
+        )
         run_ffmpeg(outputs, deadline_s=_deadline_s(media_s), cwd=scratch.path)
         momentary = np.nan_to_num(_values(scratch.path / "momentary.txt"), nan=-120.0, neginf=-120.0, posinf=0.0)
         peaks = _values(scratch.path / "peak.txt")
         pcm = scratch.move("finished.raw", work_dir / "finished.s16")
+        both = scratch.move("stereo.raw", work_dir / "finished.stereo.s16")
         peak = float(np.nanmax(peaks)) if len(peaks) else 0.0
         true_peak_dbtp = round(20 * math.log10(peak), 2) if peak > 0 else None
         clipped = 0.0
@@ -69,11 +78,28 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
             clipped = _clipped_share(name, scratch.path, media_s)
     return FinishedSound(
         pcm=pcm,
+        stereo=both,
         samples=pcm.stat().st_size // 2,
         momentary_lufs=momentary,
         true_peak_dbtp=true_peak_dbtp,
         clipped_share=clipped,
     )
+
+
+def decode_stereo(path: Path, output: Path, *, work_dir: Path, media_s: float) -> Path:
+    """Decode a sound file to raw 16 kHz stereo, as `FinishedSound.stereo` is.
+
+    Raises:
+        MediaError: the file cannot be decoded.
+    """
+    with Scratch(work_dir) as scratch:
+        sound = argv.sink([_stereo(argv.source(scratch.link(path))["a:0"])], "stereo.raw", "s16le")
+        run_ffmpeg(argv.arguments(sound), deadline_s=_deadline_s(media_s), cwd=scratch.path)
+        return scratch.move("stereo.raw", output)
+
+
+def _stereo(sound: Any) -> Any:
+    return sound.filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="stereo")
 
 
 def _deadline_s(media_s: float) -> float:

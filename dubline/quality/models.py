@@ -81,6 +81,16 @@ class LineReport(Frozen):
     source_text: str
     target_text: str
     wer: float | None = Field(default=None, description="Word error rate of what a recogniser heard; None: not heard.")
+    found_shift_s: float | None = Field(
+        default=None, description="Where the line's own sound is found, less where it was laid; None: not for sure."
+    )
+    likeness: float | None = Field(default=None, description="How alike the two sound there, at best 1.")
+    original_voice_db: float | None = Field(
+        default=None, description="Level of the original voice under the line, against the source; None: none speaks."
+    )
+    flat_share: float = Field(
+        default=0.0, description="Share of samples near the line's peak: clipped speech has many."
+    )
     is_silent: bool = False
     is_fallback: bool = Field(default=False, description="Spoken by the fallback voice.")
     flags: tuple[str, ...] = ()
@@ -96,6 +106,7 @@ class Timing(Frozen):
     onset_shift_s: float | None = Field(description="Heard less laid onset, as most lines agree.")
     overlap_s: float = Field(description="Seconds in which two lines sound at once.")
     length_error_s: float = Field(description="Length of the output less that of the source.")
+    displaced_lines: tuple[str, ...] = Field(default=(), description="Ids of lines that lie elsewhere than laid.")
     length_tolerance_s: float = Field(description="One video frame, or one audio frame where that is longer.")
     exact_length: bool
 
@@ -111,12 +122,24 @@ class VoiceQuality(Frozen):
     reason: str = Field(default="", description="Why nothing was listened to.")
     fallback_lines: tuple[str, ...] = Field(description="Ids of lines in a fallback voice.")
     silent_lines: tuple[str, ...] = Field(description="Ids of lines that cannot be heard in the finished file.")
+    misheard_lines: tuple[str, ...] = Field(default=(), description="Ids of lines a recogniser hears as other words.")
+    unlike_lines: tuple[str, ...] = Field(default=(), description="Ids of lines in whose place another sound is.")
+    clipped_lines: tuple[str, ...] = Field(default=(), description="Ids of lines whose peaks are cut flat.")
     unspoken_lines: tuple[str, ...] = Field(description="Ids of lines with nothing that can be spoken.")
     clipped_share: float = Field(description="Share of sample values at full scale.")
 
 
 class MixQuality(Frozen):
     """Levels of the finished file, ITU-R BS.1770-4."""
+
+    bed: Literal["ducked", "separated", "kept", "muted"] = Field(
+        default="ducked", description="What became of the original sound under the voice."
+    )
+    duck_db: float = Field(default=0.0, description="The bed's mean gain under speech.")
+    original_voice_db: float | None = Field(
+        default=None, description="Level of the original voice in the result, against the source; -40 or less is none."
+    )
+    leaking_lines: tuple[str, ...] = Field(default=(), description="Ids of lines under which it can be heard.")
 
     integrated_lufs: float | None
     source_voice_lufs: float | None = Field(description="Loudness of the source where somebody speaks.")

@@ -113,6 +113,8 @@ def _figures(report: Report) -> Table:
         ("Loudness", _number(mix.integrated_lufs, "LUFS")),
         ("True peak", _number(mix.true_peak_dbtp, "dBTP")),
         ("Bed below voice", _number(mix.bed_below_voice_db, "dB")),
+        ("Original sound", mix.bed),
+        ("Original voice left", _number(mix.original_voice_db, "dB", 0)),
         ("Picture", picture[report.container.video_stream_hash_equal]),
         (
             "Subtitle rule breaks",

@@ -171,6 +171,19 @@ def silent_lines(momentary: NDArray[np.float64], lines: Sequence[Span], voice_lu
     return [peak < limit for peak in peaks]
 
 
+def flat_share(pcm: Path, line: Span) -> float:
+    """Share of a line's samples that lie near its peak: little of speech does, much of clipped speech.
+
+    A level below full scale does not hide it, nor does an encoder that has rounded the corners.
+    """
+    samples = np.abs(read_pcm(pcm, line))
+    if len(samples) < RATE_HZ // 4:
+        return 0.0
+    # An encoder overshoots the flat parts by a little, in few samples.
+    peak = float(np.quantile(samples, 0.999))
+    return round(float(np.mean(samples >= 0.75 * peak)), 4) if peak > 1e-3 else 0.0
+
+
 def line_mask(lines: Sequence[Span], count: int) -> NDArray[np.bool_]:
     """Which values of a momentary loudness curve lie inside lines."""
     mask = np.zeros(count, bool)
@@ -198,6 +211,7 @@ class SoundFacts:
     onsets_s: tuple[float | None, ...]
     shift_s: float | None
     silent: tuple[bool, ...]
+    flat: tuple[float, ...]
     voice: tuple[Span, ...]
     bed_below_voice_db: float | None
 
@@ -212,6 +226,7 @@ def measure_sound(
         onsets_s=tuple(onsets_s),
         shift_s=shift_s,
         silent=tuple(silent_lines(momentary, lines, voice_lufs)),
+        flat=tuple(flat_share(pcm, line) for line in lines),
         voice=tuple(voice_spans(levels, lines)),
         bed_below_voice_db=bed_below_voice_db(levels, lines),
     )

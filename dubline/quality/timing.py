@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dubline.models import Line, MediaInfo, Placement, Span, Spoken, Timeline, Transcript
+from dubline.quality.matching import Match
 from dubline.quality.models import LineReport, Timing
 from dubline.quality.sound import SoundFacts, overlap_iou
 
+DISPLACED_S = 0.25
 _AAC_FRAME = 1024
 
 
@@ -32,6 +34,11 @@ def overlap_s(spans: Sequence[Span]) -> float:
     return round(total, 6)
 
 
+def is_displaced(row: LineReport, track_shift_s: float | None) -> bool:
+    """Whether a line lies elsewhere than it was laid, apart from a shift of the whole track."""
+    return row.found_shift_s is not None and abs(row.found_shift_s - (track_shift_s or 0.0)) > DISPLACED_S
+
+
 def length_tolerance_s(media: MediaInfo) -> float:
     """One video frame; one AAC frame where that is longer or there is no picture. A millisecond for rounding."""
     audio = next((s.sample_rate_hz for s in media.audio if s.sample_rate_hz > 0), 44_100)
@@ -46,17 +53,20 @@ def measure_timing(
     transcript: Transcript,
     sound: SoundFacts,
     line_wer: Mapping[str, float],
+    matches: Sequence[Match],
+    leaks_db: Sequence[float | None],
     *,
     media_s: float,
     output: MediaInfo,
 ) -> Timing:
-    """Put together what was laid and what was heard. `sound` follows the order of `laid(timeline)`."""
+    """Put together what was laid and what was heard. `sound`, `matches` and `leaks_db` follow `laid(timeline)`."""
     placements = laid(timeline)
     spans = spans_of(placements, timeline.sample_rate_hz)
     by_id = {line.utterance.id: line for line in lines}
     voices = {s.utterance_id: s for s in spoken}
     rows: list[LineReport] = []
-    for place, span, onset_s, silent in zip(placements, spans, sound.onsets_s, sound.silent, strict=True):
+    for number, (place, span) in enumerate(zip(placements, spans, strict=True)):
+        onset_s, silent = sound.onsets_s[number], sound.silent[number]
         line = by_id[place.utterance_id]
         heard = onset_s is not None and not silent
         voice = voices.get(place.utterance_id)
@@ -78,6 +88,10 @@ def measure_timing(
                 source_text=line.utterance.text,
                 target_text=line.text,
                 wer=line_wer.get(place.utterance_id),
+                found_shift_s=matches[number].shift_s,
+                likeness=matches[number].likeness,
+                original_voice_db=leaks_db[number],
+                flat_share=sound.flat[number],
                 is_silent=silent,
                 is_fallback=voice is not None and voice.is_fallback,
                 flags=line.flags,
@@ -93,6 +107,7 @@ def measure_timing(
         share_pace_le_1_2=round(sum(p <= 1.2 + 1e-6 for p in paces) / len(paces), 4) if paces else None,
         onset_shift_s=round(sound.shift_s, 4) if sound.shift_s is not None else None,
         overlap_s=overlap_s(spans),
+        displaced_lines=tuple(r.utterance_id for r in rows if is_displaced(r, sound.shift_s)),
         length_error_s=round(error_s, 4),
         length_tolerance_s=tolerance_s,
         exact_length=abs(error_s) <= tolerance_s,

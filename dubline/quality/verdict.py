@@ -16,6 +16,7 @@ from dubline.quality.models import (
     VoiceQuality,
     WorstLine,
 )
+from dubline.quality.wording import tokens
 from dubline.timing.forecast import COMFORTABLE_PACE
 
 MAX_TRUE_PEAK_DBTP = -1.0
@@ -31,6 +32,12 @@ LEAST_COVERAGE = 0.85
 LEAST_LANGUAGE_PROBABILITY = 0.5
 MAX_DROPPED_S = 1.0
 MAX_ONSET_ERROR_S = 1.0
+MAX_ORIGINAL_VOICE_DB = -18.0
+MAX_LINE_ORIGINAL_VOICE_DB = -12.0
+CLIPPED_SHARE = 0.045
+LEAST_LIKENESS = 0.5
+MISHEARD_WER = 0.6
+LEAST_MISHEARD_WORDS = 4
 _SHOWN = 10
 _DOUBTED = frozenset({"repetition", "low_probability"})
 
@@ -103,6 +110,17 @@ def _doubts(
         out.append(f"The dub is heard {_signed(shift_s)} s from where it was laid.")
     if voice.wer is not None and voice.wer > REVIEW_WER and voice.wer * voice.words >= LEAST_WORD_ERRORS - 1e-6:
         out.append(f"A recogniser misses {voice.wer:.0%} of the words of the dub.")
+    for names, fault in (
+        (timing.displaced_lines, "not where laid"),
+        (voice.misheard_lines, "heard as other words"),
+        (voice.unlike_lines, "not the sound that was spoken for it"),
+        (voice.clipped_lines, "clipped"),
+        (mix.leaking_lines, "with the original voice under it"),
+    ):
+        if names:
+            out.append(f"{_lines(len(names))} {fault}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}.")
+    if mix.bed != "kept" and mix.original_voice_db is not None and mix.original_voice_db > MAX_ORIGINAL_VOICE_DB:
+        out.append(f"The original voice is left at {mix.original_voice_db:.0f} dB.")
     if voice.fallback_lines:
         out.append(f"{_lines(len(voice.fallback_lines))} in the fallback voice.")
     if voice.clipped_share > 0:
@@ -115,6 +133,25 @@ def _doubts(
     return out
 
 
+def is_misheard(row: LineReport, language: str) -> bool:
+    """Whether a recogniser hears other words in a line; a few wrong words are its own."""
+    if row.wer is None or row.wer < MISHEARD_WER:
+        return False
+    return row.wer * len(tokens(row.target_text, language)) >= LEAST_MISHEARD_WORDS - 1e-6
+
+
+def is_unlike(row: LineReport) -> bool:
+    return row.likeness is not None and row.likeness < LEAST_LIKENESS
+
+
+def is_clipped(row: LineReport) -> bool:
+    return row.flat_share > CLIPPED_SHARE
+
+
+def is_leaking(row: LineReport) -> bool:
+    return row.original_voice_db is not None and row.original_voice_db > MAX_LINE_ORIGINAL_VOICE_DB
+
+
 def _signed(value: float) -> str:
     return f"{value:+.2f}"
 
@@ -123,8 +160,20 @@ def _lines(count: int) -> str:
     return "1 line" if count == 1 else f"{count} lines"
 
 
-def worst_lines(rows: Sequence[LineReport], lines: Sequence[Line], translation: Translation) -> tuple[WorstLine, ...]:
-    """Up to ten lines with something to mend, the gravest first."""
+def worst_lines(
+    rows: Sequence[LineReport],
+    lines: Sequence[Line],
+    translation: Translation,
+    faults: Sequence[tuple[Sequence[str], float, str]] = (),
+) -> tuple[WorstLine, ...]:
+    """Up to ten lines with something to mend, the gravest first.
+
+    Args:
+        rows: What was measured of each line.
+        lines: The lines.
+        translation: What the translation lost.
+        faults: Ids of lines, with the weight of a fault of their sound and its name.
+    """
     by_id = {line.utterance.id: line for line in lines}
     lost = set(translation.numbers_lost)
     plain = set(translation.untranslated)
@@ -136,6 +185,9 @@ def worst_lines(rows: Sequence[LineReport], lines: Sequence[Line], translation: 
         )
     for row in rows:
         weight, problem, mend, proposal = _grave(row, by_id.get(row.utterance_id), lost, plain)
+        for names, heavy, fault in faults:
+            if row.utterance_id in names and heavy > weight:
+                weight, problem, mend, proposal = heavy, fault, "Make this line again with --refresh.", ""
         if weight > 0:
             worst = WorstLine(
                 utterance_id=row.utterance_id, start_s=row.start_s, problem=problem, mend=mend, proposal=proposal

@@ -6,7 +6,9 @@ Works in blocks: memory does not grow with the length of the video.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -19,7 +21,6 @@ from dubline.media.stretch import stretch_many
 from dubline.models import Background, Frozen, Placement, Span, Timeline
 
 _BLOCK_S = 10.0
-_DUCK_DB = -20.0
 _ENVELOPE_HZ = 100
 _LEAD_S, _HOLD_S, _RAMP_S = 0.25, 0.25, 0.25  # voice activity is noticed a little late; the ramp must be over by then
 _FADE_S = 0.004
@@ -28,9 +29,29 @@ _STEREO_OF_MONO_DB = 3.01  # BS.1770 adds the power of both channels
 _TAIL_SLACK_S = 0.06
 
 
-class MixFacts(Frozen):
-    """What the mix did. Levels in LUFS and dB; `limited_share` is the share of 1 ms blocks the limiter touched."""
+Bed = Literal["ducked", "separated", "kept", "muted"]
 
+
+@dataclass(frozen=True)
+class _Ducking:
+    """How far the bed goes down under speech: to `ceiling_lu` against the voice, by `most_db` at most."""
+
+    ceiling_lu: float
+    most_db: float
+
+
+# The original voice has to go below what is understood; what is left without it may be heard.
+_DUCKING = {False: _Ducking(ceiling_lu=-27.0, most_db=-36.0), True: _Ducking(ceiling_lu=-18.0, most_db=-12.0)}
+_REACH_STEPS = 2
+
+
+class MixFacts(Frozen):
+    """What the mix did. Levels in LUFS and dB; `limited_share` is the share of 1 ms blocks the limiter touched.
+
+    `duck_db` is the bed's mean gain under speech.
+    """
+
+    bed: Bed = "ducked"
     source_voice_lufs: float | None
     dub_voice_lufs: float | None
     voice_gain_db: float
@@ -45,6 +66,7 @@ def mix(
     speech: Sequence[Span],
     *,
     background: Background,
+    separated: Path | None = None,
     output: Path,
     work: Path,
     on_progress: Callable[[float], None] = lambda _: None,
@@ -55,7 +77,8 @@ def mix(
         bed: The source's sound, stereo, on the media's timeline.
         timeline: Where each line lies, in samples at the bed's rate.
         spoken: Audio file by utterance id.
-        background: Duck the bed under speech, keep it as it is, or leave it out.
+        background: Lower the bed under speech, keep it as it is, or leave it out.
+        separated: The bed without its voice, which then takes the bed's place.
         output: The file to write.
         work: Folder for what is needed on the way.
         on_progress: Told the share that is done.
@@ -76,21 +99,37 @@ def mix(
     gain_db = 0.0
     if source_lufs is not None and voice_lufs is not None:
         gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
-    keep = background == "keep" or not timeline.placements
-    duck_db = 0.0 if keep else _DUCK_DB
-    gain = (
-        np.zeros(1)
-        if background == "mute" and timeline.placements
-        else _envelope([*speech, *intervals], timeline.total_samples / rate_hz, duck_db)
-    )
+    treatment = _treatment(background, separated, has_lines=bool(timeline.placements))
+    duration_s = timeline.total_samples / rate_hz
+    if treatment in ("kept", "muted"):
+        duck_db = 0.0 if treatment == "kept" else -120.0
+        gain = np.full(1, float(treatment == "kept"))
+    else:
+        if separated is not None:
+            bed, bed_lufs = separated, momentary(separated, work_dir=work)
+        level_lufs = source_lufs if source_lufs is not None else (voice_lufs or 0.0) + _STEREO_OF_MONO_DB
+        depth_db = _depth(bed_lufs, level_lufs, _DUCKING[separated is not None], duration_s)
+        shape = _shape([*speech, *intervals], duration_s)
+        gain = np.power(10.0, depth_db * shape / 20)
+        duck_db = float(np.average(depth_db, weights=shape)) if shape.any() else 0.0
     limited = _sum(bed, voice, output, timeline, gain, 10 ** (gain_db / 20), on_progress)
     return MixFacts(
+        bed=treatment,
         source_voice_lufs=source_lufs,
         dub_voice_lufs=voice_lufs,
         voice_gain_db=round(gain_db, 2),
-        duck_db=duck_db if background != "mute" else -120.0,
+        duck_db=round(duck_db, 1),
         limited_share=round(limited, 5),
     )
+
+
+def _treatment(background: Background, separated: Path | None, *, has_lines: bool) -> Bed:
+    """What is done to the bed; where nobody speaks anew, the original sound stays."""
+    if background == "keep" or not has_lines:
+        return "kept"
+    if background == "mute":
+        return "muted"
+    return "separated" if separated is not None else "ducked"
 
 
 def _stretched(timeline: Timeline, spoken: dict[str, Path], rate_hz: int, work: Path) -> dict[str, Path]:
@@ -156,17 +195,40 @@ def _mask(spans: Sequence[Span], count: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _envelope(spans: Sequence[Span], duration_s: float, duck_db: float) -> NDArray[np.float64]:
-    """Bed gain (linear) at 100 Hz: ducked a little before and after every span, with ramps smooth in dB."""
-    count = int(duration_s * _ENVELOPE_HZ) + 2
-    ducked = np.zeros(count)
+def _shape(spans: Sequence[Span], duration_s: float) -> NDArray[np.float64]:
+    """How much the bed is lowered, 0 … 1, at 100 Hz: wholly from before every span to after it, with smooth ramps."""
+    ducked = np.zeros(int(duration_s * _ENVELOPE_HZ) + 2)
     for span in spans:
         start = max(0, int((span.start_s - _LEAD_S) * _ENVELOPE_HZ))
         ducked[start : int((span.end_s + _HOLD_S) * _ENVELOPE_HZ) + 1] = 1.0
+    return _smooth(ducked)
+
+
+def _depth(
+    bed_lufs: NDArray[np.float64], voice_lufs: float, ducking: _Ducking, duration_s: float
+) -> NDArray[np.float64]:
+    """Gain in dB at 100 Hz that keeps the bed at its ceiling: it breathes, since what is soft already is left alone.
+
+    The loudest of the steps around counts, so that the gain is there before the sound is.
+    """
+    count = int(duration_s * _ENVELOPE_HZ) + 2
+    if not len(bed_lufs):
+        return np.zeros(count)
+    reach = _REACH_STEPS
+    padded = np.pad(bed_lufs, reach, mode="edge")
+    loudest = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
+    wanted = np.clip(voice_lufs + ducking.ceiling_lu - loudest, ducking.most_db, 0.0)
+    # A value covers the 400 ms that end with its step: it lies 0.2 s before that.
+    middles_s = (np.arange(len(wanted)) + 1) / 10 - 0.2
+    return _smooth(np.interp(np.arange(count) / _ENVELOPE_HZ, middles_s, wanted))
+
+
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     width = int(_RAMP_S * _ENVELOPE_HZ)
     window = np.hanning(width + 2)[1:-1]
-    smooth = np.convolve(np.pad(ducked, width, mode="edge"), window / window.sum(), mode="same")[width:-width]
-    return np.power(10.0, duck_db * smooth / 20)
+    padded = np.pad(values, width, mode="edge")
+    smooth = np.asarray(np.convolve(padded, window / window.sum(), mode="same"), np.float64)
+    return smooth[width:-width]
 
 
 def _sum(

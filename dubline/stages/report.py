@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
+from pydantic import Field
+
 from dubline import __version__
 from dubline.engines.base import MtEngine, SttEngine
-from dubline.media.finished import FinishedSound, decode_finished
+from dubline.media.finished import FinishedSound, decode_finished, decode_stereo
 from dubline.media.loudness import gated_lufs
 from dubline.media.probe import probe
 from dubline.models import (
@@ -24,12 +26,23 @@ from dubline.models import (
     Transcript,
 )
 from dubline.quality.container import compare_picture, measure_container
+from dubline.quality.leak import Leak, measure_leak
 from dubline.quality.listen import Heard, SpokenLine, listen
-from dubline.quality.models import FileFacts, MixQuality, Provenance, Report, Verdict, VoiceQuality
-from dubline.quality.sound import SoundFacts, line_mask, measure_sound, read_pcm
+from dubline.quality.matching import match_lines
+from dubline.quality.models import (
+    FileFacts,
+    LineReport,
+    MixQuality,
+    Provenance,
+    Report,
+    Timing,
+    Verdict,
+    VoiceQuality,
+)
+from dubline.quality.sound import SoundFacts, envelope, line_mask, measure_sound, read_pcm
 from dubline.quality.timing import laid, measure_timing, spans_of
 from dubline.quality.translation import measure_recognition, measure_translation
-from dubline.quality.verdict import judge, worst_lines
+from dubline.quality.verdict import is_clipped, is_leaking, is_misheard, is_unlike, judge, worst_lines
 from dubline.settings import Settings
 from dubline.stages.mix import MixFacts
 from dubline.stages.subtitle import CueSets
@@ -52,6 +65,9 @@ class ReportInputs(Frozen):
     timeline: Timeline
     cues: CueSets
     mix: MixFacts
+    spoken_audio: dict[str, Path] = Field(default_factory=dict)
+    bed: Path | None = None
+    background: Path | None = None
     choices: tuple[EngineChoice, ...]
     stats: tuple[StageStats, ...]
     options: DubOptions
@@ -113,6 +129,7 @@ def build_report(
         mt_reverse=mt_reverse,
         reverse_reason=mt_reason,
     )
+    leak = _leak(inputs, sound, spans, work_dir)
     timing = measure_timing(
         inputs.timeline,
         inputs.lines,
@@ -120,11 +137,13 @@ def build_report(
         inputs.transcript,
         facts,
         heard.line_wer,
+        match_lines(envelope(sound.pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio),
+        leak.lines_db,
         media_s=media_s,
         output=output_media,
     )
-    voice = _voice(inputs, heard, facts, sound, [p.utterance_id for p in placements])
-    mix = _mix(inputs.mix, sound, facts, spans)
+    voice = _voice(inputs, heard, sound, timing.lines)
+    mix = _mix(inputs.mix, sound, facts, spans, leak.whole_db, timing.lines)
     picture = compare_picture(
         inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
     )
@@ -140,6 +159,7 @@ def build_report(
     )
     verdict, reasons = judge(recognition, translation, timing, voice, mix, container)
     sound.pcm.unlink(missing_ok=True)
+    sound.stereo.unlink(missing_ok=True)
     return Report(
         verdict=verdict,
         message=_message(inputs, verdict, reasons),
@@ -151,7 +171,7 @@ def build_report(
         voice=voice,
         mix=mix,
         container=container,
-        worst_lines=worst_lines(timing.lines, inputs.lines, translation),
+        worst_lines=worst_lines(timing.lines, inputs.lines, translation, _sound_faults(timing, voice, mix)),
     )
 
 
@@ -171,9 +191,35 @@ def _provenance(inputs: ReportInputs) -> Provenance:
     )
 
 
-def _voice(
-    inputs: ReportInputs, heard: Heard, facts: SoundFacts, sound: FinishedSound, order: list[str]
-) -> VoiceQuality:
+def _leak(inputs: ReportInputs, sound: FinishedSound, spans: list[Span], work_dir: Path) -> Leak:
+    """The original voice in the result; not measured where nothing but the plan is at hand, or nobody speaks anew."""
+    if inputs.bed is None or not spans:
+        return Leak(None, (None,) * len(spans))
+    media_s = inputs.media.duration_s
+    bed = decode_stereo(inputs.bed, work_dir / "bed.stereo.s16", work_dir=work_dir, media_s=media_s)
+    background = None
+    if inputs.background is not None:
+        target = work_dir / "background.stereo.s16"
+        background = decode_stereo(inputs.background, target, work_dir=work_dir, media_s=media_s)
+    leak = measure_leak(sound.stereo, bed, background, inputs.transcript.speech, spans)
+    bed.unlink()
+    if background is not None:
+        background.unlink()
+    return leak
+
+
+def _sound_faults(timing: Timing, voice: VoiceQuality, mix: MixQuality) -> list[tuple[tuple[str, ...], float, str]]:
+    """Lines with a fault of their sound: the ids, how grave it is, and what it is called."""
+    return [
+        (timing.displaced_lines, 8.0, "Not where it was laid."),
+        (voice.unlike_lines, 7.5, "Another sound is in its place."),
+        (voice.clipped_lines, 7.0, "Its peaks are cut flat."),
+        (mix.leaking_lines, 6.5, "The original voice can be heard under it."),
+    ]
+
+
+def _voice(inputs: ReportInputs, heard: Heard, sound: FinishedSound, rows: tuple[LineReport, ...]) -> VoiceQuality:
+    target = inputs.options.target_language
     return VoiceQuality(
         listened_s=heard.seconds,
         listened_lines=heard.lines,
@@ -182,17 +228,31 @@ def _voice(
         cer=heard.cer,
         reason=heard.reason,
         fallback_lines=tuple(s.utterance_id for s in inputs.spoken if s.is_fallback),
-        silent_lines=tuple(name for name, silent in zip(order, facts.silent, strict=True) if silent),
+        silent_lines=tuple(r.utterance_id for r in rows if r.is_silent),
+        misheard_lines=tuple(r.utterance_id for r in rows if is_misheard(r, target)),
+        unlike_lines=tuple(r.utterance_id for r in rows if is_unlike(r)),
+        clipped_lines=tuple(r.utterance_id for r in rows if is_clipped(r)),
         unspoken_lines=tuple(s.utterance_id for s in inputs.spoken if s.audio is None),
         clipped_share=round(sound.clipped_share, 7),
     )
 
 
-def _mix(planned: MixFacts, sound: FinishedSound, facts: SoundFacts, spans: list[Span]) -> MixQuality:
+def _mix(
+    planned: MixFacts,
+    sound: FinishedSound,
+    facts: SoundFacts,
+    spans: list[Span],
+    original_db: float | None,
+    rows: tuple[LineReport, ...],
+) -> MixQuality:
     levels = sound.momentary_lufs
     dub_lufs = gated_lufs(levels, line_mask(spans, len(levels))) if spans else None
     source_lufs = planned.source_voice_lufs
     return MixQuality(
+        bed=planned.bed,
+        duck_db=planned.duck_db,
+        original_voice_db=original_db,
+        leaking_lines=tuple(r.utterance_id for r in rows if is_leaking(r)) if planned.bed != "kept" else (),
         integrated_lufs=gated_lufs(levels),
         source_voice_lufs=source_lufs,
         dub_voice_lufs=dub_lufs,

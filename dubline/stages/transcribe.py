@@ -16,6 +16,7 @@ from dubline.engines.base import SttEngine, SttResult
 from dubline.engines.vad import speech_spans
 from dubline.errors import InputError
 from dubline.models import DroppedSegment, Frozen, Segment, Span, Transcript, Word
+from dubline.stages.separate import pause_level_db
 
 RATE_HZ = 16_000
 _PAD_S = 0.25  # speech kept around what the VAD found: it clips soft onsets
@@ -33,9 +34,10 @@ class Chunk(Frozen):
 
 
 class SpeechPlan(Frozen):
-    """Where somebody speaks, and how recognition is cut up."""
+    """Where somebody speaks, how recognition is cut up, and how loud the pauses are against the speech (dB)."""
 
     duration_s: float
+    pause_level_db: float | None = None
     speech: tuple[Span, ...]
     chunks: tuple[Chunk, ...]
 
@@ -54,7 +56,12 @@ def find_speech(stt_audio: Path, *, chunk_s: float = 300.0) -> SpeechPlan:
         duration_s = file.frames / RATE_HZ
         audio: NDArray[np.float32] = np.asarray(file.read(dtype="float32"), np.float32)
     speech = tuple(speech_spans(audio))
-    return SpeechPlan(duration_s=duration_s, speech=speech, chunks=plan_chunks(speech, chunk_s=chunk_s))
+    return SpeechPlan(
+        duration_s=duration_s,
+        pause_level_db=pause_level_db(audio, RATE_HZ, speech),
+        speech=speech,
+        chunks=plan_chunks(speech, chunk_s=chunk_s),
+    )
 
 
 def plan_chunks(speech: Sequence[Span], *, chunk_s: float) -> tuple[Chunk, ...]:

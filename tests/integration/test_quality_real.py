@@ -61,10 +61,16 @@ class Dub:
         timeline: Timeline | None = None,
         stt: SttEngine | None = None,
         level_lufs: float | None = None,
+        original: NDArray[np.float32] | None = None,
     ) -> Report:
         source, output = self.folder / "source.flac", self.folder / "output.flac"
         soundfile.write(source, self.audio, RATE)
         soundfile.write(output, finished, RATE)
+        if original is not None:
+            soundfile.write(self.folder / "bed.flac", original, RATE)
+        spoken = {row[0]: self.folder / f"{row[0]}.flac" for row in self.rows}
+        for number, path in enumerate(spoken.values()):
+            soundfile.write(path, self.audio[self.place(number), 0], RATE)
         settings = Settings()
         media = probe(source, settings)
         lines = tuple(
@@ -105,6 +111,8 @@ class Dub:
                 duck_db=-20.0,
                 limited_share=0.0,
             ),
+            spoken_audio=spoken,
+            bed=self.folder / "bed.flac" if original is not None else None,
             choices=(),
             stats=(),
             options=DubOptions(target_language="en", listen="all" if stt else "off"),
@@ -165,6 +173,8 @@ def test_a_clean_dub_shows_no_fault(dub: Dub) -> None:
     assert report.mix.loudness_error_lu is not None
     assert abs(report.mix.loudness_error_lu) < 0.3
     assert report.voice.clipped_share == 0
+    assert report.mix.original_voice_db is None
+    assert min(line.likeness or 0 for line in report.timing.lines) > 0.9
     assert report.container.video_stream_hash_equal is None
     assert report.provenance.output.sha256 == _ref(dub.folder / "output.flac").sha256
     assert Report.model_validate_json(report.model_dump_json()) == report
@@ -185,9 +195,52 @@ def test_a_late_line_shows_in_its_onset(dub: Dub) -> None:
     cut, shift = late.stop - late.start, round(0.5 * RATE)
     finished[late] = 0
     finished[late.start + shift : late.stop + shift] = dub.audio[late][:cut]
-    errors = [line.onset_error_s for line in dub.report(finished).timing.lines]
+    report = dub.report(finished)
+    assert report.timing.displaced_lines == ("u4",)
+    assert report.verdict == "review"
+    assert report.worst_lines[0].utterance_id == "u4"
+    errors = [line.onset_error_s for line in report.timing.lines]
     assert errors[4] == pytest.approx(0.5, abs=0.1)
     assert max(abs(e) for e in errors[:4]) < 0.15
+
+
+def test_a_clipped_line_is_found_below_full_scale(dub: Dub) -> None:
+    finished = dub.audio.copy()
+    loud = np.abs(finished[dub.place(1)]).max()
+    finished[dub.place(1)] = np.clip(finished[dub.place(1)], -loud / 5, loud / 5) * 2.5
+    report = dub.report(finished)
+    assert report.voice.clipped_lines == ("u1",)
+    assert report.voice.clipped_share == 0
+    assert report.verdict == "review"
+    assert report.worst_lines[0].utterance_id == "u1"
+
+
+def test_the_sound_of_another_line_is_found_without_listening(dub: Dub) -> None:
+    finished = dub.audio.copy()
+    place, other = dub.place(2), dub.place(0)
+    finished[place] = np.resize(dub.audio[other], (place.stop - place.start, 2))
+    report = dub.report(finished)
+    assert report.voice.unlike_lines == ("u2",)
+    assert report.verdict == "review"
+    assert report.worst_lines[0].utterance_id == "u2"
+
+
+def test_the_original_voice_under_a_line_is_found(dub: Dub, media_dir: Path) -> None:
+    """A ducked original passes, as does a line over none; under one line it is left almost as loud as the dub."""
+    other, rate = soundfile.read(media_dir / "speech/libri_1088_clean.wav", dtype="float32")
+    there = np.interp(np.arange(len(dub.audio)) * rate / RATE, np.arange(10 * len(other)), np.tile(other, 10))
+    there *= np.sqrt(np.mean(dub.audio**2) / np.mean(there**2))
+    original = np.stack([there, there], axis=1).astype(np.float32)
+    ducked = dub.audio + np.float32(10 ** (-27 / 20)) * original
+    clean = dub.report(ducked, original=original)
+    assert clean.verdict == "pass", clean.reasons
+    assert clean.mix.original_voice_db is not None
+    assert clean.mix.original_voice_db < -22
+    ducked[dub.place(3)] += np.float32(10 ** (-6 / 20)) * original[dub.place(3)]
+    planted = dub.report(ducked, original=original)
+    assert planted.mix.leaking_lines == ("u3",)
+    assert planted.verdict == "review"
+    assert planted.worst_lines[0].utterance_id == "u3"
 
 
 @pytest.mark.parametrize("shift_s", [0.5, -0.5])
@@ -247,6 +300,7 @@ def test_wrong_words_are_heard(dub: Dub, listener: Callable[[], SttEngine]) -> N
     assert right.voice.wer < 0.12
     assert {n.utterance_id: n.wer for n in planted.timing.lines}["u2"] > 0.8
     assert planted.worst_lines[0].utterance_id == "u2"
+    assert (right.voice.misheard_lines, planted.voice.misheard_lines) == ((), ("u2",))
 
 
 @pytest.fixture

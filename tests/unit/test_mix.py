@@ -44,7 +44,22 @@ def test_limiter_leaves_what_is_far_from_a_peak_alone() -> None:
 
 
 def test_bed_is_down_in_speech_and_up_far_from_it_with_smooth_ramps() -> None:
-    gain = mixing._envelope([Span(start_s=5.0, end_s=6.0)], 10.0, -20.0)
-    assert gain[550] == pytest.approx(0.1, rel=0.01)
-    assert gain[100] == gain[900] == pytest.approx(1.0)
-    assert np.abs(np.diff(20 * np.log10(gain))).max() < 2.5
+    shape = mixing._shape([Span(start_s=5.0, end_s=6.0)], 10.0)
+    assert shape[550] == pytest.approx(1.0)
+    assert shape[100] == shape[900] == pytest.approx(0.0)
+    assert np.abs(np.diff(shape)).max() < 0.13
+
+
+def test_the_bed_breathes() -> None:
+    """Loud sound goes down to the ceiling before it comes, soft sound stays, and no further down than allowed."""
+    bed = np.full(100, -70.0)
+    bed[40:60] = -20.0
+    bed[80:90] = 0.0
+    ducking = mixing._Ducking(ceiling_lu=-27.0, most_db=-36.0)
+    depth = mixing._depth(bed, -23.0, ducking, 10.0)
+    assert depth[100] == pytest.approx(0.0)
+    assert depth[500] == pytest.approx(-30.0)
+    assert depth[850] == pytest.approx(-36.0)
+    # A window that holds the first loud sample ends up to 0.4 s after it; the gain is there by then.
+    assert depth[381] < -25
+    assert np.abs(np.diff(depth)).max() < 4
