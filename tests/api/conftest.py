@@ -25,6 +25,8 @@ from dubline.storage.local import LocalStore
 class PretendOrchestrator:
     """Keeps runs in memory; a test moves them."""
 
+    page_url = "http://prefect.test"
+
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}
