@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PAGE := api/web/node_modules/.ready
 TO ?= pt-BR
 VIDEO ?=
 ARGS ?=
 
-.PHONY: setup dub run test test-slow chaos check bench bench-service reference clean help
+.PHONY: setup dub run test test-slow chaos check bench bench-service reference screenshots clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,7 +20,14 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[app,embedded,dev]'
 	@touch $(READY)
 
-setup: $(READY)  ## Install everything and prepare the weights
+# The page works only with its libraries, everything else without: no npm, or no way to reach it, stops nothing.
+$(PAGE): api/web/package.json
+	@if command -v npm > /dev/null; then \
+	  npm install --prefix api/web --silent --no-audit --no-fund --no-package-lock && touch $@ \
+	    || echo "The page's libraries could not be installed; everything else works. Try make setup again."; \
+	else echo "No npm: the web page stays away, everything else works."; fi
+
+setup: $(READY) $(PAGE)  ## Install everything and prepare the weights
 	@$(BIN)/dubline setup
 
 dub: setup  ## Dub the sample clip, or VIDEO=talk.mp4 TO=pt-BR ARGS="--background mute"
@@ -55,8 +63,11 @@ bench: setup  ## Measure against the plain reference script and print the figure
 bench-service: setup  ## Measure the running service: start, memory, latencies, many clients
 	@$(BIN)/python -m bench.service $(ARGS)
 
+screenshots: setup  ## Write the pictures of the page under docs/images
+	@$(BIN)/python -m tests.web.screenshots docs/images
+
 reference: $(READY)  ## Write docs/reference.md from the settings
 	@$(BIN)/python -m dubline.settings_page > docs/reference.md
 
 clean:  ## Remove what was built here (not the state folder)
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) api/web/node_modules build dist .pytest_cache .ruff_cache .hypothesis

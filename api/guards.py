@@ -29,6 +29,11 @@ _DOCS_POLICY = (
 )
 
 
+def page_policy(nonce: str) -> str:
+    """The policy of the web page: no script in the page, and no style in it but one that carries this nonce."""
+    return f"{_POLICY}; style-src 'self' 'nonce-{nonce}'; form-action 'none'"
+
+
 class Guards:
     """Pure ASGI, so that bodies and answers stream through."""
 

@@ -21,6 +21,7 @@ from prefect.events import Event
 from prefect.events.clients import PrefectEventSubscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.states import AwaitingRetry, Cancelled, Cancelling, Crashed
 from pydantic import ValidationError
 from websockets.exceptions import WebSocketException
@@ -56,6 +57,8 @@ class PrefectOrchestrator:
         self._stack = AsyncExitStack()
         self._client: PrefectClient | None = None
         self._deployments: dict[str, UUID] = {}
+        url = PREFECT_UI_URL.value() or (PREFECT_API_URL.value() or "").removesuffix("/api")
+        self.page_url: str | None = url.rstrip("/") or None
 
     async def close(self) -> None:
         await self._stack.aclose()

@@ -71,6 +71,9 @@ RunEvent = RunState | RunAlive | Progress
 class Orchestrator(Protocol):
     """Hands jobs over and watches them. Every method may raise `OrchestratorUnavailable`."""
 
+    page_url: str | None
+    """Address of its own page, without a slash at the end."""
+
     async def create_run(
         self, *, flow: str, parameters: dict[str, Any], queue: QueueName, key: str, job_id: str
     ) -> RunState:

@@ -8,15 +8,16 @@ from importlib.metadata import version
 from typing import Any
 
 import httpx
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.deps import BaseUrl, Svc, UserId
 from api.metrics import collect
 from api.problems import RESPONSES, Problem
 from api.resources import iso
+from api.routes.page import page, wants_page
 from api.service import Service
 from api.states import STATUSES
 from api.statistics import count_by_status
@@ -40,6 +41,7 @@ class Links(BaseModel):
     jobs: str
     upload: str
     languages: str
+    prefect: str | None = Field(description="Prefect's own page, when there is one.")
 
 
 class Health(BaseModel):
@@ -95,8 +97,11 @@ class Voices(BaseModel):
     total_count: int
 
 
-@router.get("/", tags=["service"], summary="Name, version, links")
-async def root(service: Svc, base_url: BaseUrl) -> Links:
+@router.get("/", tags=["service"], summary="Name, version, links; the web page for a browser", response_model=Links)
+async def root(request: Request, response: Response, service: Svc, base_url: BaseUrl) -> Links | Response:
+    if wants_page(request.headers.get("accept", "")):
+        return page()
+    response.headers["Vary"] = "Accept"
     return Links(
         name=service.settings.app_name,
         version=version("dubline"),
@@ -107,6 +112,7 @@ async def root(service: Svc, base_url: BaseUrl) -> Links:
         jobs=f"{base_url}/api/v1/jobs",
         upload=f"{base_url}/api/v1/upload",
         languages=f"{base_url}/api/v1/languages",
+        prefect=service.orchestrator.page_url,
     )
 
 

@@ -29,6 +29,8 @@ from dubline.timing.segmentation import GUARD_S
 class PretendOrchestrator:
     """Keeps runs in memory; a test moves them."""
 
+    page_url = "http://prefect.test"
+
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}

@@ -1,0 +1,161 @@
+// The public API, as the page uses it. Nothing else here talks to the network.
+
+export const ENDED = new Set(["completed", "failed", "cancelled"]);
+const POLL_MS = 2000;
+const POLLS_BEFORE_STREAM = 8;
+
+/** A refusal or a fault, as the service's problem document tells it. */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body?.detail || "The service does not answer.");
+    this.status = status;
+    this.code = body?.code || "unreachable";
+    this.hint = body?.hint || (status ? "" : "Look whether it still runs; the page tries again by itself.");
+    this.errors = Array.isArray(body?.errors) ? body.errors : [];
+  }
+}
+
+const parsed = (text) => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+};
+
+export async function call(method, path, body, { accept = [] } = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers: { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new Problem(0, null);
+  }
+  const data = parsed(await answer.text());
+  if (!answer.ok && !accept.includes(answer.status)) throw new Problem(answer.status, data);
+  return data;
+}
+
+export const get = (path, options) => call("GET", path, undefined, options);
+export const post = (path, body) => call("POST", path, body);
+
+const known = new Map();
+
+/** A GET whose answer stays the same while the service runs; a failed one is asked again. */
+export function once(path) {
+  if (!known.has(path)) {
+    known.set(
+      path,
+      get(path).catch((error) => {
+        known.delete(path);
+        throw error;
+      }),
+    );
+  }
+  return known.get(path);
+}
+
+export const jobPath = (id, rest = "") => `/api/v1/jobs/${encodeURIComponent(id)}${rest}`;
+
+/** The address of an artifact. The attempt keeps a browser from showing what was made before. */
+export const artifactPath = (job, name) => jobPath(job.id, `/artifacts/${name}?attempt=${job.attempt}`);
+
+/** Send a file; `told` hears the share sent, 0 … 1. Returns the promise of the answer and a way to stop. */
+export function upload(file, fields, told) {
+  const request = new XMLHttpRequest();
+  const done = new Promise((resolve, reject) => {
+    request.upload.onprogress = (event) => event.lengthComputable && told(event.loaded / event.total);
+    request.onload = () => {
+      const data = parsed(request.responseText);
+      if (request.status === 201) resolve(data);
+      else reject(new Problem(request.status, data));
+    };
+    request.onerror = () => reject(new Problem(0, null));
+    request.onabort = () => reject(new Problem(0, { detail: "The upload was stopped.", code: "stopped", hint: " " }));
+  });
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value !== "") form.append(name, value);
+  form.append("file", file);
+  request.open("POST", "/api/v1/upload");
+  request.setRequestHeader("Accept", "application/json");
+  request.send(form);
+  return { done, stop: () => request.abort() };
+}
+
+/** Follow one job until it ends: events while the stream stands, otherwise a look every two seconds. */
+export function follow(id, { heard, lost }) {
+  let source = null;
+  let timer = 0;
+  let polls = 0;
+  let stopped = false;
+
+  const told = (job) => {
+    if (stopped) return;
+    heard(job);
+    if (ENDED.has(job.status)) stop();
+  };
+  const poll = async () => {
+    try {
+      told(await get(jobPath(id)));
+      lost(null);
+    } catch (error) {
+      if (!stopped) lost(error);
+    }
+    if (stopped) return;
+    polls += 1;
+    if (polls % POLLS_BEFORE_STREAM === 0) listen();
+    else timer = setTimeout(poll, POLL_MS);
+  };
+  const listen = () => {
+    source = new EventSource(jobPath(id, "/stream"));
+    source.onmessage = (event) => {
+      const body = parsed(event.data);
+      lost(null);
+      if (body?.type === "status") told(body);
+    };
+    source.onerror = () => {
+      source.close();
+      if (!stopped) poll();
+    };
+  };
+  const stop = () => {
+    stopped = true;
+    clearTimeout(timer);
+    source?.close();
+  };
+  listen();
+  return stop;
+}
+
+/** Call `changed` when any job changed, and now and then in any case. */
+export function watchJobs(changed) {
+  let socket = null;
+  let stopped = false;
+  let timer = 0;
+  let due = 0;
+  const soon = () => {
+    if (!due) due = setTimeout(() => ((due = 0), changed()), 250);
+  };
+  const connect = () => {
+    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/jobs/broadcast`);
+    socket.onmessage = (event) => parsed(event.data)?.type !== "ping" && soon();
+    socket.onclose = () => {
+      if (stopped) return;
+      soon();
+      timer = setTimeout(connect, POLL_MS);
+    };
+  };
+  const pulse = setInterval(soon, 5 * POLL_MS);
+  connect();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+    clearTimeout(due);
+    clearInterval(pulse);
+    socket.onclose = null;
+    socket.close();
+  };
+}

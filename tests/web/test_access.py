@@ -1,0 +1,102 @@
+"""For those who see little, see it small or have no mouse: axe, no sideways scroll, keys for everything."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from api.routes import page as served
+from tests.stack import Stack
+from tests.web.browser import wait_done
+from tests.web.test_page import SCRIPT, pending
+
+_AXE = Path(served.__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="module")
+def places(stack: Stack, clip: Path) -> dict[str, str]:
+    """Every view with something in it."""
+    job_id = stack.submit()
+    pending(stack, clip, ["a-name-without-any-place-to-break-" * 3 + ".mp4"])
+    assert stack.wait([job_id], 180)[job_id]["status"] == "completed"
+    return {"new": "/#/", "jobs": "/#/jobs", "job": f"/#/jobs/{job_id}", "system": "/#/system"}
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(_AXE.read_text())
+    found = page.evaluate("rules => axe.run({runOnly: rules}).then(r => r.violations)", _RULES)
+    return [f"{v['id']}: {node['html'][:120]} {node['failureSummary'][:300]}" for v in found for node in v["nodes"]]
+
+
+def settle(page: Page, name: str) -> None:
+    page.locator("#app h1").wait_for()
+    if name == "job":
+        wait_done(page)
+        page.locator(".timeline").wait_for()
+    elif name == "system":
+        page.get_by_role("heading", name="All is well").wait_for()
+    elif name == "jobs":
+        page.locator(".jobs li").first.wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(
+    browser: Browser, stack: Stack, places: dict[str, str], theme: Literal["light", "dark"], width: int
+) -> None:
+    if not _AXE.is_file():
+        pytest.skip("axe-core is not installed: run make setup with npm")
+    context = browser.new_context(
+        base_url=stack.url, color_scheme=theme, viewport={"width": width, "height": 800}, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    for name, path in places.items():
+        page.goto(path)
+        settle(page, name)
+        for summary in page.locator("main details:not([open]) > summary").all():
+            summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        assert violations(page) == [], name
+    page.route(re.compile("/transcript$"), lambda route: route.fulfill(json=SCRIPT))
+    page.goto(places["job"])
+    page.reload()
+    page.get_by_label("More for the line at 0:01").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+    page.get_by_role("button", name="Keys").click()
+    assert violations(page) == []
+    context.close()
+
+
+def test_keys_lead_everywhere(page: Page, places: dict[str, str]) -> None:
+    page.goto("/")
+    page.locator("#app h1").wait_for()
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
+    expect(page).to_have_title("Jobs · Dubline")
+    page.keyboard.press("s")
+    expect(page.get_by_role("heading", name="System")).to_be_visible()
+    page.keyboard.press("n")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    expect(dialog.get_by_text("The jobs")).to_be_visible()
+    dialog.get_by_label("Single keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", name="Dub a video")).to_be_visible()
+
+
+def test_a_language_is_chosen_with_keys_alone(page: Page) -> None:
+    page.goto("/")
+    box = page.get_by_role("combobox", name="Dub into")
+    expect(box).to_be_enabled()
+    box.focus()
+    page.keyboard.type("jap")
+    page.keyboard.press("Enter")
+    expect(box).to_have_value("Japanese")
+    expect(box).to_have_attribute("aria-expanded", "false")

@@ -1,0 +1,277 @@
+"""What people do on the page, in a real browser against the real service."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from tests.stack import Stack
+from tests.web.browser import choose, dub, until, wait_done
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def done(stack: Stack, clip: Path) -> str:
+    """A finished dub."""
+    answer = stack.call(
+        "POST",
+        "/api/v1/upload",
+        files={"file": ("talk.mp4", clip.read_bytes())},
+        data={"source_language": "en", "target_language": "pt-BR"},
+    )
+    job_id = answer.json()["job_id"]
+    assert stack.wait([job_id], 180)[job_id]["status"] == "completed"
+    return job_id
+
+
+def seconds_of(page: Page, media: str) -> float:
+    return page.locator(media).evaluate("m => m.currentTime")
+
+
+def until_plays(page: Page, media: str, least_s: float) -> None:
+    until(page, f"document.querySelector('{media}')?.currentTime > {least_s}")
+
+
+def test_drop_a_file_watch_it_and_play_the_dub(page: Page, clip: Path) -> None:
+    page.goto("/")
+    page.evaluate(
+        """([name, bytes]) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], name, {type: "video/mp4"}));
+            document.querySelector(".drop").dispatchEvent(
+                new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+        }""",
+        ["dropped talk.mp4", list(clip.read_bytes())],
+    )
+    expect(page.get_by_text("dropped talk.mp4")).to_be_visible()
+    choose(page, "Spoken language", "eng", "English en")
+    choose(page, "Dub into", "brazil", "Brazilian Portuguese")
+    page.get_by_role("button", name="Dub this video").click()
+    page.wait_for_url("**/#/jobs/*")
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            new MutationObserver(() => {
+                const bar = document.querySelector(".under [role=progressbar]");
+                const step = document.querySelector(".steps .now");
+                if (bar) window.seen.push([Number(bar.getAttribute("aria-valuenow")), step?.textContent || ""]);
+            }).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
+        }"""
+    )
+    wait_done(page)
+    seen = page.evaluate("window.seen")
+    shares = [share for share, _ in seen]
+    assert shares == sorted(shares)
+    assert len(set(shares)) >= 3
+    assert {"Speak", "Assemble"} <= {re.sub("[0-9,].*|^[0-9]", "", step.lstrip("0123456789")) for _, step in seen}
+
+    page.locator("video").evaluate("v => v.play()")
+    until_plays(page, "video", 0.7)
+    page.get_by_role("button", name="Original").click()
+    until_plays(page, "audio", 0.8)
+    assert page.locator("video").evaluate("v => v.muted")
+    assert abs(seconds_of(page, "video") - seconds_of(page, "audio")) < 0.4
+    page.get_by_role("group", name="Sound").get_by_role("button").first.click()
+    assert not page.locator("video").evaluate("v => v.muted")
+
+    page.get_by_label("Subtitles").select_option("Brazilian Portuguese")
+    until(page, "[...document.querySelector('video').textTracks].some(t => t.mode == 'showing' && t.cues?.length)")
+    until(page, "document.querySelector('.wave div')?.shadowRoot?.querySelectorAll('[part~=region]').length > 0")
+    assert page.locator(".timeline svg .speech").count() >= 2
+    with page.expect_download() as fetched:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert fetched.value.suggested_filename == "dropped talk.pt-BR.mp4"
+    assert fetched.value.path().stat().st_size > 10_000
+
+
+def test_a_line_is_played_when_it_is_clicked(page: Page, done: str) -> None:
+    page.goto(f"/#/jobs/{done}")
+    wait_done(page)
+    page.locator(".line .stamp").last.click()
+    start_s = page.evaluate(
+        "path => fetch(path).then(r => r.json()).then(r => r.timing.lines.at(-1).start_s)",
+        f"/api/v1/jobs/{done}/artifacts/report",
+    )
+    until_plays(page, "video", start_s)
+    expect(page.locator(".line.now")).to_have_count(1)
+
+
+def test_without_the_stream_it_looks_every_two_seconds(page: Page, clip: Path) -> None:
+    page.route("**/stream", lambda route: route.abort())
+    dub(page, clip, "polled.mp4")
+    wait_done(page)
+    expect(page.locator(".status").first).to_have_text("Have a look")
+
+
+def test_edit_a_line_and_render_it(page: Page, stack: Stack, done: str) -> None:
+    if "revision" not in stack.call("GET", f"/api/v1/jobs/{done}/transcript").json():
+        pytest.skip("this server does not edit transcripts yet")
+    page.goto(f"/#/jobs/{done}")
+    wait_done(page)
+    line = page.locator(".line textarea").first
+    line.fill("Bom dia a todos.")
+    line.blur()
+    page.get_by_role("button", name="Render what changed").click()
+    expect(page.locator(".under")).to_be_visible()
+    wait_done(page)
+    expect(page.locator(".line textarea").first).to_have_value("Bom dia a todos.")
+    assert "Bom dia a todos." in stack.spoken()
+
+
+SCRIPT: dict[str, Any] = {
+    "source_language": "en",
+    "target_language": "pt-BR",
+    "revision": 0,
+    "rendered_revision": 0,
+    "revisions": [],
+    "segments": [
+        {
+            "id": f"u{n}",
+            "start_s": 1.0 + 3 * n,
+            "end_s": 3.0 + 3 * n,
+            "source_text": f"Line {n} as it was said.",
+            "text": f"Linha {n} como foi dita.",
+            "speaker": "S1",
+            "voice": "sim_pt-br",
+            "edited": False,
+            "spoken_start_s": 1.0 + 3 * n,
+            "spoken_end_s": 3.0 + 3 * n,
+            "pace": 1.0,
+            "fits": True,
+            "estimated_s": 2.0,
+            "slot_s": 3.0,
+        }
+        for n in range(3)
+    ],
+}
+
+
+def test_the_editor_asks_for_what_the_contract_says(page: Page, done: str) -> None:
+    script = json.loads(json.dumps(SCRIPT))
+    asked: list[tuple[str, str, Any]] = []
+
+    def serve(route: Route) -> None:
+        request = route.request
+        tail = request.url.rpartition(done)[2]
+        body = request.post_data_json if request.method != "GET" else None
+        if body is not None:
+            asked.append((request.method, tail, body))
+        if tail == "/transcript" and body is not None:
+            script["revision"] += 1
+            for edit in body["edits"]:
+                if edit["op"] == "change":
+                    row = next(r for r in script["segments"] if r["id"] == edit["id"])
+                    row.update({k: v for k, v in edit.items() if k not in ("op", "id")}, edited=True)
+            warnings = [{"id": "u0", "message": "It takes 4.0 s and has 3.0 s.", "proposal": "Curta."}]
+            plan = {"stages_again": [], "lines_again": ["u0"], "seconds_expected": 8.0, "warnings": warnings}
+            route.fulfill(json={**script, "plan": plan})
+        elif tail == "/transcript/undo":
+            script["revision"] += 1
+            route.fulfill(json=script)
+        elif tail == "/render":
+            route.fulfill(status=202, json={})
+        else:
+            route.fulfill(json=script)
+
+    page.route(re.compile(f"{done}/(transcript|render)"), serve)
+    page.goto(f"/#/jobs/{done}")
+    first = page.get_by_role("textbox", name="Translation at 0:01")
+    first.fill("Uma linha que é longa demais para o seu tempo.")
+    first.press("Control+Enter")
+    expect(page.get_by_role("textbox", name="Translation at 0:04")).to_be_focused()
+    expect(page.get_by_text("It takes 4.0 s and has 3.0 s.")).to_be_visible()
+    page.get_by_role("button", name="Take Curta.").click()
+    expect(first).to_have_value("Curta.")
+    first.evaluate("t => t.setSelectionRange(3, 3)")
+    first.press("Alt+s")
+    first.press("Alt+m")
+    page.locator("#app h1").click()
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("1 line is spoken again, about 8 s.")).to_be_visible()
+    page.get_by_role("button", name="Render what changed").click()
+    until(page, "!document.querySelector('.render button:not([disabled])')")
+    assert asked == [
+        (
+            "PUT",
+            "/transcript",
+            {
+                "revision": 0,
+                "edits": [{"op": "change", "id": "u0", "text": "Uma linha que é longa demais para o seu tempo."}],
+            },
+        ),
+        ("PUT", "/transcript", {"revision": 1, "edits": [{"op": "change", "id": "u0", "text": "Curta."}]}),
+        ("PUT", "/transcript", {"revision": 2, "edits": [{"op": "split", "id": "u0", "at_char": 3}]}),
+        ("PUT", "/transcript", {"revision": 3, "edits": [{"op": "merge", "id": "u0", "with_id": "u1"}]}),
+        ("POST", "/transcript/undo", {"revision": 4}),
+        ("POST", "/render", {"revision": 5}),
+    ]
+
+
+def pending(stack: Stack, clip: Path, names: list[str]) -> list[str]:
+    """Jobs that wait for their person, by the names of their files."""
+    stored = stack.call("POST", "/api/v1/upload", files={"file": ("a.mp4", clip.read_bytes())}).json()["file_id"]
+    rows = [
+        stack.call(
+            "POST",
+            "/api/v1/jobs/video-translate/create",
+            json={"file_id": stored, "target_language": "pt-BR", "filename": name},
+        )
+        for name in names
+    ]
+    return [row.json()["id"] for row in rows]
+
+
+def test_search_mark_and_delete_many(page: Page, stack: Stack, clip: Path) -> None:
+    pending(stack, clip, [f"many{n}.mp4" for n in range(3)])
+    page.goto("/#/jobs")
+    page.get_by_role("searchbox").wait_for()
+    page.keyboard.press("/")
+    page.keyboard.type("many")
+    expect(page.locator(".jobs > li")).to_have_count(3)
+    page.get_by_label("Mark many0.mp4").check()
+    page.get_by_label("Mark many2.mp4").check()
+    page.get_by_role("button", name="Cancel (2)").click()
+    expect(page.get_by_role("status").filter(has_text="2 jobs cancelled.")).to_be_visible()
+    page.get_by_label("Show").select_option("Cancelled")
+    page.get_by_label("Mark many0.mp4").check()
+    page.get_by_role("button", name="Delete (1)").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".jobs > li")).to_have_count(1)
+
+
+def test_a_refused_file_says_why_and_the_form_stays(page: Page) -> None:
+    page.goto("/")
+    page.locator("input[type=file]").set_input_files(
+        files=[{"name": "note.mp4", "mimeType": "video/mp4", "buffer": b"no video " * 99}]
+    )
+    choose(page, "Dub into", "brazil", "Brazilian Portuguese")
+    page.get_by_role("button", name="Dub this video").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_be_visible()
+    assert len(alert.inner_text()) > 20
+    expect(page.get_by_role("button", name="Dub this video")).to_be_enabled()
+
+
+def test_a_missing_library_is_said_on_the_page(context: BrowserContext) -> None:
+    page = context.new_page()
+    page.route("**/web/lib/preact.js", lambda route: route.fulfill(status=404, body="{}"))
+    page.goto("/")
+    expect(page.get_by_role("heading", name="The page is not complete")).to_be_visible()
+    expect(page.get_by_text("make setup")).to_be_visible()
+
+
+def test_the_page_is_there_within_a_second(context: BrowserContext) -> None:
+    times_ms = []
+    for _ in range(3):
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_role("heading", name="Dub a video").wait_for()
+        times_ms.append(page.evaluate("performance.now()"))
+        page.close()
+    assert min(times_ms) < 1000
