@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from dubline import __version__
 from dubline.cli_dub import dub
+from dubline.cli_edit import edit
 from dubline.cli_jobs import JOB_COMMANDS
 from dubline.cli_output import EXIT_FAILED, EXIT_REFUSED, err, out, print_error
 from dubline.errors import DublineError
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(dub)
-for command in JOB_COMMANDS:
+for command in (*JOB_COMMANDS, edit):
     app.command()(command)
 
 

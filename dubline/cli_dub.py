@@ -69,8 +69,8 @@ def dub(
                 "stt_model": stt_model,
                 "translation_engine": mt,
                 "tts_engine": tts,
-                "glossary": _pairs(glossary or [], "--glossary"),
-                "edits": tuple(ChangeLine(id=k, text=v) for k, v in _pairs(edit or [], "--edit").items()),
+                "glossary": pairs(glossary or [], "--glossary"),
+                "edits": tuple(ChangeLine(id=k, text=v) for k, v in pairs(edit or [], "--edit").items()),
                 "listen": listen,
             }
         )
@@ -112,7 +112,7 @@ def _print_done(answer: dict[str, Any]) -> None:
     out.print(f"  {run['wall_s']:.1f} s{tasks}", style="dim")
 
 
-def _pairs(values: list[str], option: str) -> dict[str, str]:
+def pairs(values: list[str], option: str) -> dict[str, str]:
     pairs = {}
     for value in values:
         left, sign, right = value.partition("=")

@@ -20,7 +20,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]
 
 
-def _client(url: str | None):
+def client_for(url: str | None):
+    """A client of the service that was named, or of the one that runs on this machine's state folder."""
     from dubline.client import Client
     from dubline.settings import get_settings
     from dubline.stack import running_service
@@ -54,7 +55,7 @@ def submit(
             raise InputError("--option wants NAME=VALUE.", code="option_invalid", hint="For example -o background=mute")
         parameters[name] = value
     jobs = []
-    with _client(url) as client:
+    with client_for(url) as client:
         for video in videos:
             stored = client.upload(video)
             for language in to or [None]:
@@ -78,7 +79,7 @@ def jobs(
 
     Example: dubline jobs --status processing
     """
-    with _client(url) as client:
+    with client_for(url) as client:
         page = client.list(status=status, q=search, limit=limit)
     if as_json:
         print(json.dumps([j.model_dump(mode="json") for j in page.jobs]))
@@ -105,7 +106,7 @@ def show(job_id: JobId, url: Url = None, as_json: Json = False) -> None:
 
     Example: dubline show JOB
     """
-    with _client(url) as client:
+    with client_for(url) as client:
         job, events = client.get(job_id), client.events(job_id)
         made = client.artifacts(job_id) if job.status == "completed" else ()
     if as_json:
@@ -143,7 +144,7 @@ def watch(
     from dubline.errors import WaitTimeout
 
     try:
-        with _client(url) as client, Bar(None if as_json else err) as bar:
+        with client_for(url) as client, Bar(None if as_json else err) as bar:
             job = client.wait(
                 job_id, timeout_s=timeout_s, changed=lambda now: bar.show(now.progress, now.current_step)
             ).check()
@@ -164,7 +165,7 @@ def cancel(job_id: JobId, url: Url = None, as_json: Json = False) -> None:
 
     Example: dubline cancel JOB
     """
-    with _client(url) as client:
+    with client_for(url) as client:
         _tell(client.cancel(job_id), as_json)
 
 
@@ -173,7 +174,7 @@ def retry(job_id: JobId, url: Url = None, as_json: Json = False) -> None:
 
     Example: dubline retry JOB
     """
-    with _client(url) as client:
+    with client_for(url) as client:
         _tell(client.retry(job_id), as_json)
 
 
@@ -202,7 +203,7 @@ def download(
         transient=True,
     )
     bar.disable = as_json
-    with _client(url) as client, output_folder(folder), bar:
+    with client_for(url) as client, output_folder(folder), bar:
         rows = client.artifacts(job_id)
         wanted = {r.name for r in rows} if name == ["all"] else set(name or EXPORTED)
         chosen = [r for r in rows if r.name in wanted]

@@ -254,3 +254,17 @@ def test_cancel_and_retry_by_command(stack: Stack, clip: Path) -> None:
     assert "cancelled" in watched.stderr
     assert _command(stack, "retry", job_id).returncode == 0
     assert _command(stack, "watch", job_id, "--timeout", "120").returncode == 0
+
+
+def test_a_line_is_edited_and_rendered_by_command(stack: Stack, done: str) -> None:
+    lines = json.loads(_command(stack, "edit", done, "--json").stdout)
+    first = lines["segments"][0]
+    planned = _command(stack, "edit", done, "--line", f"{first['id']}=Un texto nuevo.", "--json")
+    assert planned.returncode == 0, planned.stderr
+    assert json.loads(planned.stdout)["plan"]["lines_again"] == [first["id"]]
+    assert "Watch:" in _command(stack, "edit", done, "--render").stdout
+    assert _command(stack, "watch", done, "--timeout", "120").returncode == 0
+    again = json.loads(_command(stack, "edit", done, "--json").stdout)
+    assert (again["rendered_revision"], again["segments"][0]["text"]) == (1, "Un texto nuevo.")
+    assert _command(stack, "edit", done, "--line", "nobody=x").returncode == 2
+    assert "lines to speak again" in _command(stack, "edit", done, "--undo").stdout
