@@ -54,7 +54,7 @@ class ReportResult(StageResult):
     message: str
 
 
-@stage_task("report", 1, name="build report")
+@stage_task("report", 2, name="build report")
 def build_report(request: ReportRequest) -> ReportResult:
     """Listen to the finished file, read it, measure it, and say how good it is."""
     target = request.options.target_language
