@@ -107,8 +107,15 @@ def build_report(
     spans = spans_of(placements, inputs.timeline.sample_rate_hz)
     facts = measure_sound(sound.pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
     texts = {line.utterance.id: line.text for line in inputs.lines}
+    edited = {line.utterance.id for line in inputs.lines if "edited" in line.flags or line.voice}
     spoken_lines = [
-        SpokenLine(utterance_id=p.utterance_id, span=s, text=texts[p.utterance_id], pace=p.stretch)
+        SpokenLine(
+            utterance_id=p.utterance_id,
+            span=s,
+            text=texts[p.utterance_id],
+            pace=p.stretch,
+            is_edited=p.utterance_id in edited,
+        )
         for p, s in zip(placements, spans, strict=True)
     ]
     heard = listen(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,6 +48,14 @@ def test_a_sample_holds_the_fastest_lines_and_the_whole_length() -> None:
     assert choose(lines, "all", 45.0) == list(range(100))
     assert choose(lines, "off", 45.0) == []
     assert len(choose([row(0, length_s=60.0), row(30, length_s=50.0)], "sample", 45.0)) == 1
+
+
+def test_what_a_person_edited_is_heard_first() -> None:
+    lines = [replace(row(i, pace=1.3 if i < 20 else 1.0), is_edited=i in (37, 71)) for i in range(100)]
+    chosen = choose(lines, "sample", 45.0)
+    assert {37, 71} <= set(chosen)
+    assert sum(lines[i].span.duration_s for i in chosen) <= 45.0
+    assert {37, 71} == set(choose(lines, "sample", 8.0))
 
 
 def test_pieces_fill_one_window_each() -> None:
