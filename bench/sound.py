@@ -75,9 +75,9 @@ def _dubs(file: Path, target: str, settings: Settings, work: Path) -> None:
         if done.returncode:
             print(f"{file.name} {way}: {done.stdout.strip()[-300:]}")
             return
-        files = [Path(f) for f in json.loads(done.stdout)["files"]]
-        outputs[way] = next(f for f in files if f.suffix in (".mp4", ".mkv", ".m4a"))
-        reports[way] = json.loads(next(f for f in files if f.name.endswith(".report.json")).read_text())
+        files = json.loads(done.stdout)["files"]
+        outputs[way] = Path(files["video"])
+        reports[way] = json.loads(Path(files["report"]).read_text())
     rows = reports["mute"]["timing"]["lines"]
     lines = [
         SpokenLine(r["utterance_id"], Span(start_s=r["start_s"], end_s=r["end_s"]), r["target_text"], r["stretch"])

@@ -63,7 +63,7 @@ def pause_level_db(audio: NDArray[np.float32], rate_hz: int, speech: Sequence[Sp
     # Digital silence before and after the recording says nothing about it.
     pauses = pauses[pauses > 1e-10]
     if len(pauses) >= _LEAST_PAUSE_STEPS:
-        level = float(np.mean(pauses))
+        level = float(np.quantile(pauses, 0.75))
     else:
         level = float(np.quantile(powers[spoken], _SHORT_PAUSE_SHARE))
     return round(10 * float(np.log10(max(level, 1e-12) / max(voice, 1e-12))), 1)
