@@ -86,7 +86,7 @@ function App() {
   return html`
     <a class="skip" href="#main" onClick=${skip}>To the content</a>
     <header class="top">
-      <a class="brand" href="#/"><img src="/web/mark.svg" alt="" width="28" height="28" /><span>Dubline</span></a>
+      <a class="brand" href="#/" aria-label="Dubline"><img src="/web/mark.svg" alt="" width="28" height="28" /><span>Dubline</span></a>
       <nav aria-label="Main">
         ${PLACES.map(([place, name]) => html`<a href=${place} aria-current=${here(place) ? "page" : null}>${name}</a>`)}
       </nav>

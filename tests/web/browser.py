@@ -52,5 +52,5 @@ def until(page: Page, expression: str, within_s: float = 20.0) -> None:
         page.wait_for_timeout(50)
 
 
-def wait_done(page: Page) -> None:
-    expect(page.locator("video")).to_be_visible(timeout=120_000)
+def wait_done(page: Page, within_s: float = 120.0) -> None:
+    expect(page.locator("video")).to_be_visible(timeout=within_s * 1000)

@@ -14,27 +14,34 @@ from tests.stack import Stack
 from tests.web.browser import launch
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
+@pytest.fixture(scope="package")
+def chromium() -> str:
+    """Where the browser is."""
+    found = shutil.which("chromium")
+    if found is None:
         pytest.skip("no chromium on the path")
     if not all(path.is_file() for path in LIBRARIES.values()):
         pytest.skip("the page's libraries are not installed: run make setup with npm")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    # Not for longer than a module: while Playwright's own loop runs, no asynchronous test can.
     with sync_playwright() as playwright:
         opened = launch(playwright, chromium)
         yield opened
         opened.close()
 
 
-@pytest.fixture(scope="module")
-def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="package")
+def stack(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     started = Stack(tmp_path_factory.mktemp("home"))
     yield started
     started.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def clip(stack: Stack) -> Path:
     return stack.new_clip()
 

@@ -50,12 +50,25 @@ function useTranscript(job, given) {
 function Text({ value, told, next, label, lang, field, typed }) {
   const [text, setText] = useState(value);
   const box = useRef(null);
-  useEffect(() => setText(value), [value]);
+  // What was told last: leaving the field after Ctrl+Enter must not tell it again.
+  const last = useRef(value);
+  useEffect(() => {
+    setText(value);
+    last.current = value;
+  }, [value]);
   useEffect(() => {
     box.current.style.height = "auto";
     box.current.style.height = `${box.current.scrollHeight + 2}px`;
   }, [text]);
-  const leave = () => text.trim() !== value && told(text.trim(), () => setText(value));
+  const leave = () => {
+    const now = text.trim();
+    if (now === last.current) return;
+    last.current = now;
+    told(now, () => {
+      setText(value);
+      last.current = value;
+    });
+  };
   const keyed = (event) => {
     if (event.key === "Escape") {
       setText(value);

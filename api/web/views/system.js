@@ -85,12 +85,12 @@ export function System() {
     <section class="card" aria-labelledby="models-title">
       <h2 id="models-title">Models in memory</h2>
       ${(cache.models || []).length
-        ? html`<${Table} label="Models in memory" heads=${["For", "Engine", "Model", "Holds", "In use by", "Idle"]}
+        ? html`<${Table} label="Table of models" heads=${["For", "Engine", "Model", "Holds", "In use by", "Idle"]}
             rows=${cache.models.map((m) => [KINDS[m.kind] || m.kind, m.engine, m.model || "–", size(m.size_bytes), m.users, span(m.idle_s)])} />`
         : html`<p class="dim">None now; they are loaded when a job needs them.</p>`}
       ${cache.rss_bytes && html`<p class="dim">The engine server holds ${size(cache.rss_bytes)}; models may take ${size(cache.memory_bound_bytes)}.</p>`}
       <details><summary>Engines</summary>
-        <${Table} label="Engines" heads=${["For", "Engine", "State", "Languages"]}
+        <${Table} label="Table of engines" heads=${["For", "Engine", "State", "Languages"]}
           rows=${(models.data?.engines || []).map((e) => [KINDS[e.kind] || e.kind, e.title, e.state === "ready" ? "Ready" : `${e.reason} ${e.command}`.trim() || e.state, e.languages.length > 6 ? `${e.languages.length}` : e.languages.map(language).join(", ")])} />
       </details>
     </section>
