@@ -1,4 +1,4 @@
-"""Docs that move with the code: settings, options, links."""
+"""Docs that move with the code: settings, options, links, keys."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ def test_options_named_in_the_docs_exist() -> None:
     helped = CliRunner().invoke(app, ["dub", "--help"], env={"COLUMNS": "250", "TERM": "dumb"}).output
     named = set(re.findall(r"`?(--[a-z-]+)", (_ROOT / "docs" / "howto.md").read_text()))
     assert named - {"--help"} <= set(re.findall(r"--[a-z-]+", helped))
+
+
+def test_every_key_of_the_page_is_documented() -> None:
+    sources = "".join(p.read_text() for p in (_ROOT / "api" / "web").glob("**/*.js") if "node_modules" not in p.parts)
+    bound = {shown or key for key, shown in re.findall(r'\{ key: "([^"]+)"(?:, shown: "([^"]+)")?', sources)}
+    named = set(
+        re.findall(r"`([^`]+)`", (_ROOT / "docs" / "page.md").read_text().partition("## Keys")[2].partition("\n## ")[0])
+    )
+    assert bound == named

@@ -19,7 +19,7 @@ _SHOTS = (
     # Name, view, width, theme
     ("new-wide-light", "new", 1280, "light"),
     ("job-wide-light", "job", 1280, "light"),
-    ("job-wide-dark", "job", 1280, "dark"),
+    ("report-wide-dark", "job", 1280, "dark"),
     ("jobs-narrow-dark", "jobs", 360, "dark"),
     ("job-narrow-light", "job", 360, "light"),
 )
@@ -63,7 +63,8 @@ def _shoot(browser: Browser, stack: Stack, clip: Path, folder: Path) -> None:
             page.locator(".timeline").wait_for()
             page.locator("video").evaluate("v => { v.currentTime = 8.5; }")
         page.wait_for_timeout(1500)
-        page.screenshot(path=folder / f"{name}.png")
+        shown = page.locator(".report") if name.startswith("report") else page
+        shown.screenshot(path=folder / f"{name}.png")
         page.context.close()
 
 

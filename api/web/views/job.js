@@ -43,7 +43,7 @@ function Under({ job, lost }) {
     <${Stepper} job=${job} />
     <${Bar} value=${job.progress} label="Progress" />
     <div class="row between">
-      <p class="now" role="status">${job.current_step}</p>
+      <p class="step" role="status">${job.current_step}</p>
       <p class="dim">${known ? [`${Math.round(job.progress)} %`, left(job.estimated_completion)].filter(Boolean).join(" · ") : ""}</p>
     </div>
     ${lost && html`<p class="dim">The live connection is gone; looking every two seconds.</p>`}
@@ -106,7 +106,7 @@ function History({ job, turn }) {
     ["Attempts", `${job.attempt}${job.crashes ? `, ${job.crashes} lost workers` : ""}`],
     ["Job", job.id],
   ];
-  return html`<details class="card" open=${job.status === "failed"}>
+  return html`<details class="card" open=${job.status !== "completed"}>
     <summary><h2>History</h2></summary>
     <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     <ol class="events">
