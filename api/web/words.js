@@ -69,9 +69,13 @@ export function language(code) {
   }
 }
 
+const said = (job) => job.detected_language || (job.source_language === "auto" ? null : job.source_language);
+
 export const pair = (job) =>
   job.target_language
-    ? `${language(job.detected_language || job.source_language)} to ${language(job.target_language)}`
+    ? said(job)
+      ? `${language(said(job))} to ${language(job.target_language)}`
+      : `Into ${language(job.target_language)}`
     : { transcription: "Transcript", audio_extraction: "Sound only" }[job.job_type] || job.job_type;
 
 export const STATUS = {

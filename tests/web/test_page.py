@@ -155,6 +155,8 @@ SCRIPT: dict[str, Any] = {
 def test_the_editor_asks_for_what_the_contract_says(page: Page, done: str) -> None:
     script = json.loads(json.dumps(SCRIPT))
     asked: list[tuple[str, str, Any]] = []
+    warnings = [{"id": "u0", "message": "It takes 4.0 s and has 3.0 s.", "proposal": "Curta."}]
+    plan = {"stages_again": [], "lines_again": ["u0"], "seconds_expected": 8.0, "warnings": warnings}
 
     def serve(route: Route) -> None:
         request = route.request
@@ -168,14 +170,12 @@ def test_the_editor_asks_for_what_the_contract_says(page: Page, done: str) -> No
                 if edit["op"] == "change":
                     row = next(r for r in script["segments"] if r["id"] == edit["id"])
                     row.update({k: v for k, v in edit.items() if k not in ("op", "id")}, edited=True)
-            warnings = [{"id": "u0", "message": "It takes 4.0 s and has 3.0 s.", "proposal": "Curta."}]
-            plan = {"stages_again": [], "lines_again": ["u0"], "seconds_expected": 8.0, "warnings": warnings}
             route.fulfill(json={**script, "plan": plan})
         elif tail == "/transcript/undo":
             script["revision"] += 1
             route.fulfill(json=script)
         elif tail == "/render":
-            route.fulfill(status=202, json={})
+            route.fulfill(json={"plan": plan}) if body.get("dry_run") else route.fulfill(status=202, json={})
         else:
             route.fulfill(json=script)
 
@@ -209,6 +209,7 @@ def test_the_editor_asks_for_what_the_contract_says(page: Page, done: str) -> No
         ("PUT", "/transcript", {"revision": 2, "edits": [{"op": "split", "id": "u0", "at_char": 3}]}),
         ("PUT", "/transcript", {"revision": 3, "edits": [{"op": "merge", "id": "u0", "with_id": "u1"}]}),
         ("POST", "/transcript/undo", {"revision": 4}),
+        ("POST", "/render", {"dry_run": True}),
         ("POST", "/render", {"revision": 5}),
     ]
 

@@ -19,7 +19,7 @@ function useTranscript(job, given) {
   const took = (answer) => {
     latest.current = answer;
     setScript(answer);
-    if (answer.plan) setPlan(answer.plan);
+    setPlan(answer.plan ?? null);
     setError(null);
   };
   useEffect(() => took(given), [given]);
@@ -211,8 +211,8 @@ function Lines({ job, given, timing, at, play, rendered }) {
   };
   useEffect(() => {
     if (!dirty || plan) return;
-    post(jobPath(job.id, "/render"), { dry_run: true }).then((body) => editing.setPlan(body.plan), () => {});
-  }, [dirty]);
+    post(jobPath(job.id, "/render"), { dry_run: true }).then((body) => editing.setPlan(body.plan ?? body), () => {});
+  }, [dirty, script.revision]);
   const acts = useRef({});
   acts.current = { step, render, undo: () => script.revision > 0 && editing.undo() };
   useEffect(

@@ -59,8 +59,8 @@ const Failed = ({ job, retry }) => {
   const error = job.error || {};
   const way = error.hint?.trim() || WAYS_OUT[Boolean(error.retryable)];
   return html`<${Trouble} error=${{ message: error.message || job.error_message || "The job failed.", hint: way }}>
-    <div class="row"><button type="button" class="primary" onClick=${retry}>Try again</button>
-      <a class="button" href="#/">Another file</a><code class="dim">${error.code}</code></div>
+    <div class="row"><button type="button" class=${error.retryable ? "primary" : ""} onClick=${retry}>Try again</button>
+      <a class="button ${error.retryable ? "" : "primary"}" href="#/">Another file</a><code class="dim">${error.code}</code></div>
   <//>`;
 };
 
