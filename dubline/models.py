@@ -89,6 +89,27 @@ class Span(Frozen):
         return self.end_s - self.start_s
 
 
+class SpeakerTurn(Span):
+    """A stretch of time in which one speaker speaks."""
+
+    speaker: str
+
+
+class Speaker(Frozen):
+    """One of those who speak. `pitch_hz` is the median of the voiced sound; None where too little of it was found."""
+
+    label: str
+    pitch_hz: float | None
+    speech_s: float
+
+
+class Speakers(Frozen):
+    """Who speaks when, in order of time; labels `S1`, `S2` … in order of first speaking."""
+
+    turns: tuple[SpeakerTurn, ...] = ()
+    speakers: tuple[Speaker, ...] = ()
+
+
 class Word(Frozen):
     start_s: float
     end_s: float
@@ -238,7 +259,7 @@ class StageStats(Frozen):
 class EngineChoice(Frozen):
     """An engine, model and voice settled at submit, with what goes into cache keys."""
 
-    kind: Literal["stt", "mt", "tts"]
+    kind: Literal["stt", "mt", "tts", "diarize"]
     engine: str
     version: str
     model: str = ""

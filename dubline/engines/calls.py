@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dubline.engines import wire
-from dubline.engines.base import EngineKind, MtEngine, SttEngine, TtsEngine
+from dubline.engines.base import DiarizeEngine, EngineKind, MtEngine, SttEngine, TtsEngine
 from dubline.engines.turns import Ticket
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ def speak(call: wire.SpeakCall, engine: TtsEngine, _audio: Audio, _ticket: Ticke
     return wire.frame({"sample_rate_hz": int(result.sample_rate_hz)}, result.samples)
 
 
+def embed(call: wire.EmbedCall, engine: DiarizeEngine, audio: Audio, _ticket: Ticket) -> bytes:
+    prints = engine.embed(_sound(audio), call.spans)
+    return wire.frame({"size": int(prints.shape[1])}, prints.reshape(-1))
+
+
 def _sound(audio: Audio) -> NDArray[np.float32]:
     import numpy as np
 
@@ -91,5 +96,6 @@ KINDS = (
     Kind("/v1/stt/detect", "stt", wire.DetectCall, detect),
     Kind("/v1/mt", "mt", wire.TranslateCall, translate),
     Kind("/v1/tts", "tts", wire.SpeakCall, speak),
+    Kind("/v1/diarize", "diarize", wire.EmbedCall, embed),
     Kind("/v1/preload", None, wire.Call, load),
 )

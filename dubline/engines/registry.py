@@ -244,3 +244,22 @@ def choose_fallback_tts(settings: Settings, *, chosen: EngineChoice, language: s
         if row.plugin.id != chosen.engine and row.gap is None and (voices := _fitting(row.able, canonical(language))):
             return row.choice(settings, voice=voices[0].id)
     return None
+
+
+def choose_diarizer(settings: Settings, *, engine: str = "auto") -> EngineChoice:
+    """What tells voices apart.
+
+    Raises:
+        InputError: `engine_unknown`.
+        EngineUnavailable: `diarizer_missing`, when none is complete here.
+    """
+    rows = _candidates("diarize", engine, settings)
+    for row in rows:
+        if row.gap is None:
+            return row.choice(settings)
+    gap = next((row.gap for row in rows if row.gap is not None), None)
+    raise EngineUnavailable(
+        gap.reason if gap else "No engine here tells voices apart.",
+        code="diarizer_missing",
+        hint=f"To mend it: {gap.command}" if gap else _SEE,
+    )

@@ -17,9 +17,9 @@ import httpcore
 from dubline import ledger
 from dubline.cancel import STOP
 from dubline.engines import wire
-from dubline.engines.base import MtResult, SttResult, TtsResult
+from dubline.engines.base import EngineKind, MtResult, SttResult, TtsResult
 from dubline.errors import DublineError, EngineError
-from dubline.models import EngineChoice, Segment
+from dubline.models import EngineChoice, Segment, Span
 from dubline.settings import Settings
 
 if TYPE_CHECKING:
@@ -250,11 +250,26 @@ class RemoteTts(_Remote):
         return TtsResult(np.zeros(0, np.float32) if samples is None else samples, head["sample_rate_hz"])
 
 
+class RemoteDiarize(_Remote):
+    def embed(self, audio: NDArray[np.float32], spans: Sequence[Span]) -> NDArray[np.float32]:
+        import numpy as np
+
+        call = wire.EmbedCall(choice=self._choice, spans=tuple(spans))
+        head, prints = self._connection.call("/v1/diarize", call, audio, part=self._part)
+        return (np.zeros(0, np.float32) if prints is None else prints).reshape(len(spans), head["size"])
+
+
 _connections: dict[Path, Connection] = {}
 _lock = threading.Lock()
+_CLASSES: dict[EngineKind, type[RemoteStt | RemoteMt | RemoteTts | RemoteDiarize]] = {
+    "stt": RemoteStt,
+    "mt": RemoteMt,
+    "tts": RemoteTts,
+    "diarize": RemoteDiarize,
+}
 
 
-def remote_engine(choice: EngineChoice, settings: Settings) -> RemoteStt | RemoteMt | RemoteTts:
+def remote_engine(choice: EngineChoice, settings: Settings) -> RemoteStt | RemoteMt | RemoteTts | RemoteDiarize:
     """The engine of a choice in the server at `settings.engine_socket`, loaded there.
 
     Raises:
@@ -266,7 +281,7 @@ def remote_engine(choice: EngineChoice, settings: Settings) -> RemoteStt | Remot
         if settings.engine_socket not in _connections:
             _connections[settings.engine_socket] = Connection(settings.engine_socket)
         connection = _connections[settings.engine_socket]
-    engine = {"stt": RemoteStt, "mt": RemoteMt, "tts": RemoteTts}[choice.kind](connection, choice)
+    engine = _CLASSES[choice.kind](connection, choice)
     if settings.model_cache_enabled:  # as in this process: an engine that cannot be loaded is refused before its use
         engine.load()
     return engine

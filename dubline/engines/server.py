@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 import uvicorn
@@ -31,6 +31,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dubline.engines import calls, pool, wire
+from dubline.engines.base import EngineKind
 from dubline.engines.registry import choose_stt, choose_tts, get
 from dubline.engines.turns import Ticket, Turns, busy
 from dubline.errors import (
@@ -208,7 +209,7 @@ class EngineServer:
 
     async def _unload(self, request: Request) -> Response:
         kind: Any = request.query_params.get("kind")
-        if kind not in (None, "stt", "mt", "tts"):
+        if kind is not None and kind not in get_args(EngineKind):
             return _refusal(InputError("There is no such kind of engine.", code="engine_call_invalid"))
         return JSONResponse({"unloaded": await self._thread(partial(pool.unload_idle, kind))})
 

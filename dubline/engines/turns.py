@@ -7,6 +7,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
 from dubline.engines.base import EngineKind
 from dubline.engines.wire import BUSY
@@ -28,7 +29,7 @@ class Turns:
 
     def __init__(self, places: int, limit: Callable[[EngineChoice], int]) -> None:
         self._places, self._limit = places, limit
-        self._waiting: dict[EngineKind, deque[Ticket]] = {"stt": deque(), "mt": deque(), "tts": deque()}
+        self._waiting: dict[EngineKind, deque[Ticket]] = {kind: deque() for kind in get_args(EngineKind)}
         self._running: Counter[EngineKind] = Counter()
         self._is_closed = False
 
