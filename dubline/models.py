@@ -6,7 +6,7 @@ starts later keeps its delay.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,8 @@ Background = Literal["duck", "keep", "mute"]
 SubtitleMode = Literal["none", "sidecar", "embedded", "burned"]
 Profile = Literal["natural", "strict"]
 Listen = Literal["sample", "all", "off"]
+SpeakerCount = Literal["auto", "one"] | Annotated[int, Field(ge=1, le=20)]
+"""`auto` finds out who speaks; `one` gives everybody one voice; a number says how many there are."""
 
 
 class Frozen(BaseModel):
@@ -237,6 +239,7 @@ class DubOptions(Frozen):
     translation_model: str | None = None
     tts_engine: str = "auto"
     tts_voice: str | None = None
+    speakers: SpeakerCount = "one"
     background: Background = "duck"
     profile: Profile = "natural"
     subtitles: SubtitleMode = "embedded"

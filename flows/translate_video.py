@@ -1,4 +1,4 @@
-"""The dub of one video: thirteen stages, each a cached, retriable task; only references travel between them."""
+"""The dub of one video: each stage a cached, retriable task; only references travel between them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 from prefect import flow
 
 from dubline.contract import Artifact, JobResult, TranslateVideoParams
-from dubline.engines.registry import choose_fallback_tts, choose_mt, choose_stt, choose_tts
+from dubline.engines.registry import choose_fallback_tts, choose_mt, choose_stt, choose_tts, find_diarizer, voices_of
 from dubline.languages import canonical
+from dubline.models import Speakers
 from dubline.settings import get_settings
+from dubline.speakers.casting import cast
 from dubline.stages.ingest import choose_audio
-from dubline.stages.synthesize import plan_batches
+from dubline.stages.synthesize import batches_by_voice
 from flows._hearing import hear
 from flows._job import JOB_FLOW, job_run
 from tasks._policies import load
@@ -51,12 +53,20 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     fresh: dict[str, Any] = {"refresh": params.refresh}
     stt = choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=wanted)
     tts = choose_tts(settings, engine=options.tts_engine, language=target, voice=options.tts_voice)
+    diarizer, one_voice = find_diarizer(settings, options.speakers, beside=stt)
 
     source = await run(ingest_video, IngestRequest(source_uri=params.source_uri, **common), **fresh)
     media = source.media
     audio_index = choose_audio(media, source_language=wanted, target_language=target)
     heard = await hear(
-        source, audio_index=audio_index, stt=stt, wanted=wanted, scope=params.scope, refresh=params.refresh
+        source,
+        audio_index=audio_index,
+        stt=stt,
+        wanted=wanted,
+        scope=params.scope,
+        refresh=params.refresh,
+        diarizer=diarizer,
+        speakers=options.speakers if isinstance(options.speakers, int) else None,
     )
     sound, language = heard.sound, heard.language
 
@@ -81,20 +91,21 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         lines = await run(apply_line_edits, EditRequest(lines=lines.lines, edits=options.edits, **common))
 
     rows = load(lines.lines, Lines).rows
-    batches = plan_batches(rows, workers=settings.cpu_threads)
+    speakers = load(heard.speakers, Speakers).speakers if heard.speakers else ()
+    casting = cast(speakers, voices_of(settings, tts, target), first=tts.voice, is_named=options.tts_voice is not None)
     made = await run_all(
         synthesize_speech,
         [
             SynthesizeRequest(
-                lines=tuple(rows[p] for p in batch),
+                lines=batch,
                 language=target,
-                choice=tts,
+                choice=tts.model_copy(update={"voice": voice}),
                 fallback=choose_fallback_tts(settings, chosen=tts, language=target),
                 share_per_character=1.0 / max(1, lines.characters),
                 refresh=params.refresh,
                 **common,
             )
-            for batch in batches
+            for voice, batch in batches_by_voice(rows, casting, workers=settings.cpu_threads)
         ],
         **fresh,
     )
@@ -193,7 +204,10 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             cues=subtitles.cues,
             spoken=spoken,
             mix=mixed.facts,
-            choices=tuple(c for c in (stt, mt, tts) if c is not None),
+            choices=tuple(c for c in (stt, diarizer, mt, tts) if c is not None),
+            speakers=speakers,
+            casting=casting,
+            one_voice=one_voice,
             source_language=language,
             options=options,
             stats=stats,

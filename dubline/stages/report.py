@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
+from pydantic import Field
+
 from dubline import __version__
-from dubline.engines.base import MtEngine, SttEngine
+from dubline.engines.base import DiarizeEngine, MtEngine, SttEngine
 from dubline.media.finished import FinishedSound, decode_finished
 from dubline.media.loudness import gated_lufs
 from dubline.media.probe import probe
@@ -18,6 +20,7 @@ from dubline.models import (
     Line,
     MediaInfo,
     Span,
+    Speaker,
     Spoken,
     StageStats,
     Timeline,
@@ -30,6 +33,7 @@ from dubline.quality.sound import SoundFacts, line_mask, measure_sound, read_pcm
 from dubline.quality.timing import laid, measure_timing, spans_of
 from dubline.quality.translation import measure_recognition, measure_translation
 from dubline.quality.verdict import judge, worst_lines
+from dubline.quality.voices import measure_speakers
 from dubline.settings import Settings
 from dubline.stages.mix import MixFacts
 from dubline.stages.subtitle import CueSets
@@ -56,6 +60,9 @@ class ReportInputs(Frozen):
     stats: tuple[StageStats, ...]
     options: DubOptions
     source_language: str
+    speakers: tuple[Speaker, ...] = ()
+    casting: dict[str, str] = Field(default_factory=dict)
+    one_voice: str = ""
 
 
 def build_report(
@@ -65,6 +72,7 @@ def build_report(
     stt: SttEngine | None,
     mt_reverse: MtEngine | None,
     *,
+    diarizer: DiarizeEngine | None = None,
     stt_reason: str = "",
     mt_reason: str = "",
 ) -> Report:
@@ -76,6 +84,7 @@ def build_report(
         settings: Limits of the probe.
         stt: Recogniser for the target language; None leaves WER and CER out.
         mt_reverse: Translates target to source; None leaves the back-translation out.
+        diarizer: Judges whether each line is in its speaker's voice; None leaves that out.
         stt_reason: Why there is no recogniser.
         mt_reason: Why there is no reverse translation.
 
@@ -125,6 +134,20 @@ def build_report(
     )
     voice = _voice(inputs, heard, facts, sound, [p.utterance_id for p in placements])
     mix = _mix(inputs.mix, sound, facts, spans)
+    speakers = measure_speakers(
+        inputs.speakers,
+        inputs.casting,
+        inputs.lines,
+        {
+            p.utterance_id: s
+            for p, s, silent in zip(placements, spans, facts.silent, strict=True)
+            if not silent and p.utterance_id not in voice.fallback_lines
+        },
+        lambda span: read_pcm(sound.pcm, span),
+        diarizer,
+        one_voice=inputs.one_voice,
+        is_asked=inputs.options.speakers not in ("one", 1),
+    )
     picture = compare_picture(
         inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
     )
@@ -138,7 +161,7 @@ def build_report(
         fps=inputs.media.video.fps if inputs.media.video is not None and inputs.media.video.fps > 0 else 25.0,
         media_s=media_s,
     )
-    verdict, reasons = judge(recognition, translation, timing, voice, mix, container)
+    verdict, reasons = judge(recognition, translation, timing, voice, mix, container, speakers)
     sound.pcm.unlink(missing_ok=True)
     return Report(
         verdict=verdict,
@@ -149,9 +172,10 @@ def build_report(
         translation=translation,
         timing=timing,
         voice=voice,
+        speakers=speakers,
         mix=mix,
         container=container,
-        worst_lines=worst_lines(timing.lines, inputs.lines, translation),
+        worst_lines=worst_lines(timing.lines, inputs.lines, translation, speakers),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -52,6 +52,17 @@ def plan_batches(lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, w
         filled_s += length_s
     batches = [b for b in batches if b]
     return sorted(batches, key=lambda b: (-sum(len(lines[p].text) for p in b), b[0]))
+
+
+def batches_by_voice(
+    lines: Sequence[Line], casting: Mapping[str, str], *, workers: int
+) -> list[tuple[str, tuple[Line, ...]]]:
+    """Batches as `plan_batches` makes them, each of one voice; `casting` gives the voice of each speaker."""
+    out: list[tuple[str, tuple[Line, ...]]] = []
+    for voice in dict.fromkeys(casting.values()):
+        own = [line for line in lines if casting[line.utterance.speaker] == voice]
+        out += [(voice, tuple(own[p] for p in batch)) for batch in plan_batches(own, workers=workers)]
+    return sorted(out, key=lambda row: -sum(len(line.text) for line in row[1]))
 
 
 def speak_lines(
