@@ -12,7 +12,7 @@ from dubline.contract import MediaOptions
 from dubline.engines.registry import choose_mt, choose_stt, choose_tts, settle_separator
 from dubline.errors import DublineError
 from dubline.languages import canonical
-from dubline.models import Background, DubOptions, LineEdit, Listen, Profile, SubtitleMode
+from dubline.models import Background, DubOptions, LineEdit, Listen, Profile, SpeakerCount, SubtitleMode
 from dubline.settings import Settings
 
 JobType = Literal[
@@ -38,6 +38,9 @@ class JobParameters(BaseModel):
     translation_model: str | None = Field(default=None, max_length=_NAME)
     tts_engine: str = Field(default="auto", max_length=_NAME)
     tts_voice: str | None = Field(default=None, max_length=_NAME)
+    speakers: SpeakerCount = Field(
+        default="one", description="`auto`: a voice for each speaker; a number: how many speak; `one`: one voice."
+    )
     voice_cloning: bool = False
     subtitles: SubtitleMode = "embedded"
     background: Background = "duck"
@@ -163,6 +166,7 @@ _SHOWN = {
     "translation_model",
     "tts_engine",
     "tts_voice",
+    "speakers",
     "subtitles",
     "background",
     "keep_original_audio",
@@ -233,6 +237,7 @@ def _dub_options(request: JobParameters, source: str | None, stt_model: str, set
         tts_engine=request.tts_engine,
         tts_voice=request.tts_voice,
         background=request.background,
+        speakers=request.speakers,
         subtitles=request.subtitles,
         keep_original_audio=request.keep_original_audio,
         glossary=request.glossary,

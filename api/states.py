@@ -44,6 +44,7 @@ PHASES: dict[str, tuple[str, str]] = {
     "extract": ("PREPARING", "preparation"),
     "encode": ("EXTRACTING", "extraction"),
     "transcribe": ("TRANSCRIBING", "transcription"),
+    "diarize": ("TRANSCRIBING", "transcription"),
     "segment": ("TRANSCRIBING", "transcription"),
     "separate": ("SEPARATING", "separation"),
     "translate": ("TRANSLATING", "translation"),

@@ -15,6 +15,8 @@ Background = Literal["duck", "keep", "mute", "separate"]
 SubtitleMode = Literal["none", "sidecar", "embedded", "burned"]
 Profile = Literal["natural", "strict"]
 Listen = Literal["sample", "all", "off"]
+SpeakerCount = Literal["auto", "one"] | Annotated[int, Field(ge=1, le=20)]
+"""`auto` finds out who speaks; `one` gives everybody one voice; a number says how many there are."""
 
 
 class Frozen(BaseModel):
@@ -88,6 +90,27 @@ class Span(Frozen):
     @property
     def duration_s(self) -> float:
         return self.end_s - self.start_s
+
+
+class SpeakerTurn(Span):
+    """A stretch of time in which one speaker speaks."""
+
+    speaker: str
+
+
+class Speaker(Frozen):
+    """One of those who speak. `pitch_hz` is the median of the voiced sound; None where too little of it was found."""
+
+    label: str
+    pitch_hz: float | None
+    speech_s: float
+
+
+class Speakers(Frozen):
+    """Who speaks when, in order of time; labels `S1`, `S2` … in order of first speaking."""
+
+    turns: tuple[SpeakerTurn, ...] = ()
+    speakers: tuple[Speaker, ...] = ()
 
 
 class Word(Frozen):
@@ -269,6 +292,7 @@ class DubOptions(Frozen):
     translation_model: str | None = None
     tts_engine: str = "auto"
     tts_voice: str | None = None
+    speakers: SpeakerCount = "one"
     background: Background = "duck"
     profile: Profile = "natural"
     subtitles: SubtitleMode = "embedded"
@@ -291,7 +315,7 @@ class StageStats(Frozen):
 class EngineChoice(Frozen):
     """An engine, model and voice settled at submit, with what goes into cache keys."""
 
-    kind: Literal["stt", "mt", "tts", "separate"]
+    kind: Literal["stt", "mt", "tts", "separate", "diarize"]
     engine: str
     version: str
     model: str = ""

@@ -10,6 +10,7 @@ from dubline.models import ArtifactRef, EngineChoice, StageStats
 from dubline.stages.transcribe import SpeechPlan
 from tasks._policies import load
 from tasks._run import run, run_all
+from tasks.diarize_speakers import DiarizeRequest, diarize_speakers
 from tasks.extract_audio import ExtractRequest, ExtractResult, extract_audio
 from tasks.ingest_video import IngestResult
 from tasks.segment_speech import SegmentRequest, segment_speech
@@ -35,15 +36,26 @@ class Hearing:
     pause_level_db: float | None
     transcript: ArtifactRef
     utterances: ArtifactRef
+    speakers: ArtifactRef | None
     language: str
     words: int
     stats: tuple[StageStats, ...]
 
 
 async def hear(
-    source: IngestResult, *, audio_index: int, stt: EngineChoice, wanted: str | None, scope: str, refresh: bool
+    source: IngestResult,
+    *,
+    audio_index: int,
+    stt: EngineChoice,
+    wanted: str | None,
+    scope: str,
+    refresh: bool,
+    diarizer: EngineChoice | None = None,
+    speakers: int | None = None,
 ) -> Hearing:
     """Extract the sound, find the speech, recognise it in chunks, join them and cut the words into sentences.
+
+    With a diarizer, who speaks is found too, and no sentence is two speakers'.
 
     Args:
         source: What ingest gave.
@@ -52,6 +64,8 @@ async def hear(
         wanted: Language that is spoken, canonical; None detects it.
         scope: Scope of the cache.
         refresh: Make everything anew.
+        diarizer: Tells voices apart; None takes everybody for one speaker.
+        speakers: How many speak; None finds it out.
 
     Raises:
         InputError: `transcript_unusable`.
@@ -79,9 +93,21 @@ async def hear(
         JoinRequest(plan=detected.plan, chunks=tuple(c.result for c in chunks), **common),
         refresh=refresh,
     )
+    told_apart = None
+    if diarizer is not None:
+        told_apart = await run(
+            diarize_speakers,
+            DiarizeRequest(stt=sound.stt, plan=detected.plan, choice=diarizer, speakers=speakers, **common),
+            refresh=refresh,
+        )
     utterances = await run(
         segment_speech,
-        SegmentRequest(transcript=transcript.transcript, duration_s=source.media.duration_s, **common),
+        SegmentRequest(
+            transcript=transcript.transcript,
+            duration_s=source.media.duration_s,
+            speakers=told_apart.speakers if told_apart else None,
+            **common,
+        ),
         refresh=refresh,
     )
     return Hearing(
@@ -90,7 +116,10 @@ async def hear(
         pause_level_db=detected.pause_level_db,
         transcript=transcript.transcript,
         utterances=utterances.utterances,
+        speakers=told_apart.speakers if told_apart else None,
         language=wanted or (canonical(transcript.language) if transcript.words else "und"),
         words=transcript.words,
-        stats=tuple(r.stats for r in (source, sound, detected, *chunks, transcript, utterances)),
+        stats=tuple(
+            r.stats for r in (source, sound, detected, *chunks, transcript, told_apart, utterances) if r is not None
+        ),
     )

@@ -1,4 +1,4 @@
-"""The dub of one video: fourteen stages, each a cached, retriable task; only references travel between them."""
+"""The dub of one video: each stage a cached, retriable task; only references travel between them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from typing import Any
 from prefect import flow
 
 from dubline.contract import Artifact, JobResult, TranslateVideoParams
-from dubline.engines.registry import choose_fallback_tts, choose_mt, choose_stt, choose_tts, settle_separator
+from dubline.engines.registry import (
+    choose_fallback_tts,
+    choose_mt,
+    choose_stt,
+    choose_tts,
+    find_diarizer,
+    settle_separator,
+    voices_of,
+)
 from dubline.languages import canonical
+from dubline.models import Speakers
 from dubline.settings import get_settings
+from dubline.speakers.casting import cast
 from dubline.stages.ingest import choose_audio
 from dubline.stages.separate import has_background
-from dubline.stages.synthesize import plan_batches
+from dubline.stages.synthesize import batches_by_voice
 from flows._hearing import hear
 from flows._job import JOB_FLOW, job_run
 from tasks._policies import load
@@ -54,12 +64,20 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     stt = choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=wanted)
     tts = choose_tts(settings, engine=options.tts_engine, language=target, voice=options.tts_voice)
     separator = settle_separator(settings, background=options.background, is_simulated=stt.engine == "simulated")
+    diarizer, one_voice = find_diarizer(settings, options.speakers, beside=stt)
 
     source = await run(ingest_video, IngestRequest(source_uri=params.source_uri, **common), **fresh)
     media = source.media
     audio_index = choose_audio(media, source_language=wanted, target_language=target)
     heard = await hear(
-        source, audio_index=audio_index, stt=stt, wanted=wanted, scope=params.scope, refresh=params.refresh
+        source,
+        audio_index=audio_index,
+        stt=stt,
+        wanted=wanted,
+        scope=params.scope,
+        refresh=params.refresh,
+        diarizer=diarizer,
+        speakers=options.speakers if isinstance(options.speakers, int) else None,
     )
     sound, language = heard.sound, heard.language
 
@@ -93,9 +111,12 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         utterances = lines.utterances
 
     rows = load(lines.lines, Lines).rows
-    voices = {
-        voice: choose_tts(settings, engine=options.tts_engine, language=target, voice=voice) if voice else tts
-        for voice in sorted({"", *(row.voice for row in rows)})
+    speakers = load(heard.speakers, Speakers).speakers if heard.speakers else ()
+    casting = cast(speakers, voices_of(settings, tts, target), first=tts.voice, is_named=options.tts_voice is not None)
+    voices = {voice: tts.model_copy(update={"voice": voice}) for voice in casting.values()} | {
+        # A voice that a person chose for a line may be another engine's.
+        voice: choose_tts(settings, engine=options.tts_engine, language=target, voice=voice)
+        for voice in sorted({row.voice for row in rows if row.voice})
     }
     made = await run_all(
         synthesize_speech,
@@ -103,14 +124,13 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             SynthesizeRequest(
                 lines=batch,
                 language=target,
-                choice=choice,
-                fallback=choose_fallback_tts(settings, chosen=choice, language=target),
+                choice=voices[voice],
+                fallback=choose_fallback_tts(settings, chosen=voices[voice], language=target),
                 share_per_character=1.0 / max(1, lines.characters),
                 refresh=params.refresh,
                 **common,
             )
-            for voice, choice in voices.items()
-            for batch in plan_batches([r for r in rows if r.voice == voice], workers=settings.cpu_threads)
+            for voice, batch in batches_by_voice(rows, casting, workers=settings.cpu_threads)
         ],
         **fresh,
     )
@@ -214,7 +234,12 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             mix=mixed.facts,
             bed=sound.bed,
             background=background.background if background else None,
-            choices=tuple(c for c in (stt, mt, *voices.values(), separator if background else None) if c is not None),
+            choices=tuple(
+                c for c in (stt, diarizer, mt, *voices.values(), separator if background else None) if c is not None
+            ),
+            speakers=speakers,
+            casting=casting,
+            one_voice=one_voice,
             source_language=language,
             options=options,
             stats=stats,

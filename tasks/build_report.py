@@ -13,6 +13,7 @@ from dubline.models import (
     EngineChoice,
     Lines,
     MediaInfo,
+    Speaker,
     Spoken,
     StageStats,
     Timeline,
@@ -44,6 +45,9 @@ class ReportRequest(StageRequest):
     choices: tuple[EngineChoice, ...]
     source_language: str
     options: DubOptions
+    speakers: tuple[Speaker, ...] = ()
+    casting: dict[str, str]
+    one_voice: str = ""
     stats: tuple[StageStats, ...]
 
     def identity(self):
@@ -61,7 +65,7 @@ def build_report(request: ReportRequest) -> ReportResult:
     """Listen to the finished file, read it, measure it, and say how good it is."""
     target = request.options.target_language
     with ExitStack() as held, workspace() as work:
-        stt = mt = None
+        stt = mt = diarizer = None
         stt_reason = mt_reason = ""
         if request.options.listen == "off":
             stt_reason = "Listening was turned off."
@@ -79,6 +83,9 @@ def build_report(request: ReportRequest) -> ReportResult:
             mt = held.enter_context(engine(reverse))
         except (InputError, EngineError) as error:
             mt_reason = error.message
+        used = next((c for c in request.choices if c.kind == "diarize"), None)
+        if used is not None and used.engine != "simulated" and request.options.listen != "off":
+            diarizer = held.enter_context(engine(used))
         report = build(
             ReportInputs(
                 source=store().fetch(request.source),
@@ -100,11 +107,15 @@ def build_report(request: ReportRequest) -> ReportResult:
                 stats=request.stats,
                 options=request.options,
                 source_language=request.source_language,
+                speakers=request.speakers,
+                casting=request.casting,
+                one_voice=request.one_voice,
             ),
             work,
             get_settings(),
             stt,
             mt,
+            diarizer=diarizer,
             stt_reason=stt_reason,
             mt_reason=mt_reason,
         )

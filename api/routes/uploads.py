@@ -66,6 +66,7 @@ _FORM = {
                         "translation_model": {"type": "string"},
                         "tts_engine": {"type": "string", "example": "auto"},
                         "tts_voice": {"type": "string"},
+                        "speakers": {"type": "string", "example": "auto"},
                     },
                 }
             }

@@ -1,7 +1,7 @@
 """The protocols an engine plug-in implements, and the light values they exchange.
 
-A plug-in is an object registered under an entry point (`dubline.engines.stt`, `.mt`, `.tts` or `.separate`).
-Importing its module must be cheap: no torch, ctranslate2 or onnxruntime at import, only inside `load`.
+A plug-in is an object registered under an entry point (`dubline.engines.stt`, `.mt`, `.tts`, `.separate` or
+`.diarize`). Importing its module must be cheap: no torch, ctranslate2 or onnxruntime at import, only inside `load`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from dubline.models import Segment
+from dubline.models import Segment, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dubline.settings import Settings
 
-EngineKind = Literal["stt", "mt", "tts", "separate"]
+EngineKind = Literal["stt", "mt", "tts", "separate", "diarize"]
 Tier = Literal["best", "good", "last_resort", "simulated"]
 
 
@@ -146,6 +146,18 @@ class SeparateEngine(Protocol):
 
     def voice(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """The speech alone in mono float32 sound, sample for sample: the rest is the sound less it. Thread-safe."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class DiarizeEngine(Protocol):
+    def embed(self, audio: NDArray[np.float32], spans: Sequence[Span]) -> NDArray[np.float32]:
+        """Prints of the voices heard in spans (seconds) of 16 kHz mono float32 audio: (spans, size), of unit length.
+
+        The cosine of two prints tells how alike the voices are. Thread-safe.
+        """
         ...
 
     def close(self) -> None: ...

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dubline.engines import wire
-from dubline.engines.base import EngineKind, MtEngine, SeparateEngine, SttEngine, TtsEngine
+from dubline.engines.base import DiarizeEngine, EngineKind, MtEngine, SeparateEngine, SttEngine, TtsEngine
 from dubline.engines.turns import Ticket
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ def separate(_call: wire.Call, engine: SeparateEngine, audio: Audio, _ticket: Ti
     return wire.frame({}, engine.voice(_sound(audio)))
 
 
+def embed(call: wire.EmbedCall, engine: DiarizeEngine, audio: Audio, _ticket: Ticket) -> bytes:
+    prints = engine.embed(_sound(audio), call.spans)
+    return wire.frame({"size": int(prints.shape[1])}, prints.reshape(-1))
+
+
 def _sound(audio: Audio) -> NDArray[np.float32]:
     import numpy as np
 
@@ -96,5 +101,6 @@ KINDS = (
     Kind("/v1/mt", "mt", wire.TranslateCall, translate),
     Kind("/v1/tts", "tts", wire.SpeakCall, speak),
     Kind("/v1/separate", "separate", wire.Call, separate),
+    Kind("/v1/diarize", "diarize", wire.EmbedCall, embed),
     Kind("/v1/preload", None, wire.Call, load),
 )

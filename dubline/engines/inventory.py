@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from dubline.engines import kokoro_voices, registry, weights
+from dubline.engines import kokoro_voices, registry, resemblyzer_weights, weights
 from dubline.engines.base import Capabilities, EngineKind
 from dubline.errors import EngineUnavailable
 from dubline.models import Frozen
@@ -88,6 +88,8 @@ def _abilities(kind: EngineKind, able: Capabilities) -> str:
         return f"{len(able.languages)} languages; models: {', '.join(able.models) or 'none'}"
     if kind == "separate":
         return "takes the voice out of the original sound"
+    if kind == "diarize":
+        return "tells voices apart"
     by_language: dict[str, list[str]] = {}
     for voice in able.voices:
         by_language.setdefault(voice.language, []).append(voice.id)
@@ -105,7 +107,7 @@ def checks(settings: Settings) -> list[Check]:
             Check(name=module, state="ok" if found else "missing", detail=why, command="" if found else "make setup")
         )
     rows += [_weights("Whisper base", weights.WHISPER_BASE, settings), _weights("Kokoro", weights.KOKORO, settings)]
-    rows.append(_voices(settings))
+    rows += [_voices(settings), _diarizer(settings)]
     pairs = registry.pairs(settings)
     rows.append(
         Check(
@@ -177,3 +179,10 @@ def _voices(settings: Settings) -> Check:
         detail="without them the mechanical espeak voices are used",
         command=f"{npm}{weights.SETUP}",
     )
+
+
+def _diarizer(settings: Settings) -> Check:
+    label = "speakers"
+    if resemblyzer_weights.is_here(settings):
+        return Check(name=label, state="ok", detail="PyPI resemblyzer")
+    return Check(name=label, state="optional", detail="without it all speakers share one voice", command=weights.SETUP)

@@ -17,7 +17,13 @@ from dubline.models import EngineChoice
 from dubline.settings import Settings
 
 _Key = tuple[str, str, str, str]
-_DEFAULT_BYTES = {"stt": 350_000_000, "mt": 120_000_000, "tts": 550_000_000, "separate": 150_000_000}
+_DEFAULT_BYTES = {
+    "stt": 350_000_000,
+    "mt": 120_000_000,
+    "tts": 550_000_000,
+    "separate": 150_000_000,
+    "diarize": 100_000_000,
+}
 """What a loaded engine holds with its working memory, for plug-ins that do not say (`memory_bytes`)."""
 
 

@@ -12,7 +12,7 @@ from dubline.engines.base import Capabilities, EngineKind, EnginePlugin, Missing
 from dubline.engines.pairs import closest, distance, nearest
 from dubline.errors import DublineError, EngineUnavailable, InputError
 from dubline.languages import base, canonical, name, same_language
-from dubline.models import Background, EngineChoice
+from dubline.models import Background, EngineChoice, SpeakerCount
 from dubline.settings import Settings
 
 _RANK: dict[Tier, int] = {"best": 3, "good": 2, "last_resort": 1, "simulated": 0}
@@ -277,3 +277,43 @@ def choose_fallback_tts(settings: Settings, *, chosen: EngineChoice, language: s
         if row.plugin.id != chosen.engine and row.gap is None and (voices := _fitting(row.able, canonical(language))):
             return row.choice(settings, voice=voices[0].id)
     return None
+
+
+def choose_diarizer(settings: Settings, *, engine: str = "auto") -> EngineChoice:
+    """What tells voices apart.
+
+    Raises:
+        InputError: `engine_unknown`.
+        EngineUnavailable: `diarizer_missing`, when none is complete here.
+    """
+    rows = _candidates("diarize", engine, settings)
+    for row in rows:
+        if row.gap is None:
+            return row.choice(settings)
+    gap = next((row.gap for row in rows if row.gap is not None), None)
+    raise EngineUnavailable(
+        gap.reason if gap else "No engine here tells voices apart.",
+        code="diarizer_missing",
+        hint=f"To mend it: {gap.command}." if gap else _SEE,
+    )
+
+
+def find_diarizer(settings: Settings, asked: SpeakerCount, *, beside: EngineChoice) -> tuple[EngineChoice | None, str]:
+    """What tells voices apart when that was asked for, or None and the reason in one sentence.
+
+    Args:
+        settings: Where weights are.
+        asked: The job's option; `one` and 1 need nothing.
+        beside: The job's recogniser: a pretended dub loads no real model.
+    """
+    if asked in ("one", 1):
+        return None, "Speakers were not told apart: one voice was asked for."
+    try:
+        return choose_diarizer(settings, engine="simulated" if beside.engine == "simulated" else "auto"), ""
+    except EngineUnavailable as error:
+        return None, f"Speakers were not told apart. {error.message} {error.hint}"
+
+
+def voices_of(settings: Settings, choice: EngineChoice, language: str) -> list[Voice]:
+    """The voices of a chosen speech engine that speak a language, the nearest region and the default first."""
+    return _fitting(get("tts", choice.engine).capabilities(settings), canonical(language))

@@ -17,9 +17,9 @@ import httpcore
 from dubline import ledger
 from dubline.cancel import STOP
 from dubline.engines import wire
-from dubline.engines.base import MtResult, SttResult, TtsResult
+from dubline.engines.base import EngineKind, MtResult, SttResult, TtsResult
 from dubline.errors import DublineError, EngineError
-from dubline.models import EngineChoice, Segment
+from dubline.models import EngineChoice, Segment, Span
 from dubline.settings import Settings
 
 if TYPE_CHECKING:
@@ -266,12 +266,29 @@ class RemoteSeparate(_Remote):
         return np.zeros(0, np.float32) if samples is None else samples
 
 
-_REMOTE = {"stt": RemoteStt, "mt": RemoteMt, "tts": RemoteTts, "separate": RemoteSeparate}
+class RemoteDiarize(_Remote):
+    def embed(self, audio: NDArray[np.float32], spans: Sequence[Span]) -> NDArray[np.float32]:
+        import numpy as np
+
+        call = wire.EmbedCall(choice=self._choice, spans=tuple(spans))
+        head, prints = self._connection.call("/v1/diarize", call, audio, part=self._part)
+        return (np.zeros(0, np.float32) if prints is None else prints).reshape(len(spans), head["size"])
+
+
 _connections: dict[Path, Connection] = {}
 _lock = threading.Lock()
+_CLASSES: dict[EngineKind, type[RemoteStt | RemoteMt | RemoteTts | RemoteSeparate | RemoteDiarize]] = {
+    "stt": RemoteStt,
+    "mt": RemoteMt,
+    "tts": RemoteTts,
+    "separate": RemoteSeparate,
+    "diarize": RemoteDiarize,
+}
 
 
-def remote_engine(choice: EngineChoice, settings: Settings) -> RemoteStt | RemoteMt | RemoteTts | RemoteSeparate:
+def remote_engine(
+    choice: EngineChoice, settings: Settings
+) -> RemoteStt | RemoteMt | RemoteTts | RemoteSeparate | RemoteDiarize:
     """The engine of a choice in the server at `settings.engine_socket`, loaded there.
 
     Raises:
@@ -283,7 +300,7 @@ def remote_engine(choice: EngineChoice, settings: Settings) -> RemoteStt | Remot
         if settings.engine_socket not in _connections:
             _connections[settings.engine_socket] = Connection(settings.engine_socket)
         connection = _connections[settings.engine_socket]
-    engine = _REMOTE[choice.kind](connection, choice)
+    engine = _CLASSES[choice.kind](connection, choice)
     if settings.model_cache_enabled:  # as in this process: an engine that cannot be loaded is refused before its use
         engine.load()
     return engine

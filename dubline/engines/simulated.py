@@ -24,7 +24,7 @@ from dubline.engines.base import (
     Voice,
 )
 from dubline.errors import EngineError
-from dubline.models import Segment, Word
+from dubline.models import Segment, Span, Word
 from dubline.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,6 +137,20 @@ class SimulatedSeparate(_Pretend):
         return audio * np.float32(0.9)
 
 
+class SimulatedDiarize(_Pretend):
+    def embed(self, audio: NDArray[np.float32], spans: Sequence[Span]) -> NDArray[np.float32]:
+        """Prints of where the power lies: tells tones apart."""
+        import numpy as np
+
+        self._work(audio[:: max(1, len(audio) // 1000)].tobytes())
+        out = np.zeros((len(spans), 64), np.float32)
+        for row, span in zip(out, spans, strict=True):
+            part = audio[int(span.start_s * 16_000) : int(span.end_s * 16_000)]
+            power = np.abs(np.fft.rfft(part, 4096)[:256]) ** 2  # 3.9 Hz a bin, up to 1 kHz
+            row[:] = np.sqrt(power.reshape(64, 4).sum(axis=1) + 1e-12)
+        return out / np.linalg.norm(out, axis=1, keepdims=True)
+
+
 class _Plugin:
     id = "simulated"
     title = "Simulated"
@@ -167,8 +181,15 @@ class _Plugin:
         return TtsTraits()
 
     def load(self, settings: Settings, model: str | None = None):
-        kinds = {"stt": SimulatedStt, "mt": SimulatedMt, "tts": SimulatedTts, "separate": SimulatedSeparate}
+        kinds = {
+            "stt": SimulatedStt,
+            "mt": SimulatedMt,
+            "tts": SimulatedTts,
+            "separate": SimulatedSeparate,
+            "diarize": SimulatedDiarize,
+        }
         return kinds[self.kind](settings, f"{self.kind}:simulated")
 
 
-STT, MT, TTS, SEPARATE = _Plugin("stt"), _Plugin("mt"), _Plugin("tts"), _Plugin("separate")
+STT, MT, TTS = _Plugin("stt"), _Plugin("mt"), _Plugin("tts")
+SEPARATE, DIARIZE = _Plugin("separate"), _Plugin("diarize")

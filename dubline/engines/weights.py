@@ -263,8 +263,13 @@ def prepare_all(settings: Settings, echo: Callable[[str], None]) -> None:
         EngineUnavailable: a package's content is damaged.
         StorageFull: no room.
     """
-    from dubline.engines import kokoro, kokoro_voices
+    from dubline.engines import kokoro, kokoro_voices, resemblyzer_weights
 
+    resemblyzer_weights.mend(settings)
+    if resemblyzer_weights.is_here(settings) or resemblyzer_weights.fetch(settings):
+        resemblyzer_weights.weights_file(settings)
+    else:
+        echo("The weights that tell voices apart could not be fetched: all speakers will share one voice.")
     if is_here(settings, WHISPER_BASE):
         mend(settings, WHISPER_BASE)
         whisper_base(settings)

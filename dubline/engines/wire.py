@@ -15,7 +15,7 @@ from pydantic import Field
 
 from dubline import errors
 from dubline.errors import DublineError, EngineError, InputError
-from dubline.models import EngineChoice, Frozen
+from dubline.models import EngineChoice, Frozen, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +52,10 @@ class SpeakCall(Call):
     voice: Annotated[str, Field(max_length=200)]
     language: Annotated[str, Field(max_length=64)]
     rate: Annotated[float, Field(gt=0, le=10)] = 1.0
+
+
+class EmbedCall(Call):
+    spans: Annotated[tuple[Span, ...], Field(max_length=100_000)]
 
 
 def frame(head: Mapping[str, Any], samples: NDArray[np.float32] | None = None) -> bytes:

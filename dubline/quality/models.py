@@ -129,6 +129,28 @@ class VoiceQuality(Frozen):
     clipped_share: float = Field(description="Share of sample values at full scale.")
 
 
+class SpeakerReport(Frozen):
+    """One of the source's speakers, and the voice that dubs them."""
+
+    label: str = Field(description="`S1`, `S2` … in order of first speaking.")
+    voice: str
+    pitch_hz: float | None = Field(description="Median pitch in the source; None: too little of it is voiced.")
+    speech_s: float = Field(description="Seconds of speech in the source.")
+    lines: int
+
+
+class SpeakersQuality(Frozen):
+    """Who speaks in the source, and whether each line of the dub is in its speaker's voice."""
+
+    rows: tuple[SpeakerReport, ...] = Field(default=(), description="Empty when speakers were not told apart.")
+    reason: str = Field(default="", description="Why they were not told apart.")
+    is_asked: bool = Field(default=False, description="Whether telling them apart was asked for.")
+    shared_voices: int = Field(default=0, description="Speakers who share a voice with another one.")
+    judged_lines: int = Field(default=0, description="Lines whose voice was compared with the other lines' voices.")
+    judge_reason: str = Field(default="", description="Why no line was.")
+    swapped_lines: tuple[str, ...] = Field(default=(), description="Ids of lines heard in another speaker's voice.")
+
+
 class MixQuality(Frozen):
     """Levels of the finished file, ITU-R BS.1770-4."""
 
@@ -202,6 +224,7 @@ class Report(Frozen):
     translation: Translation
     timing: Timing
     voice: VoiceQuality
+    speakers: SpeakersQuality = SpeakersQuality()
     mix: MixQuality
     container: Container
     worst_lines: tuple[WorstLine, ...]

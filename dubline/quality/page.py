@@ -104,6 +104,7 @@ def _figures(report: Report) -> Table:
         ("Numbers kept", _share(text.numbers_kept)),
         ("Back-translation", _or(_number(text.back_translation_chrf, "chrF"), text.back_translation_reason)),
         ("Heard again", _or(_rates(report), voice.reason)),
+        ("Speakers", _speakers(report)),
         ("Pace up to 1.2", _share(timing.share_pace_le_1_2)),
         ("Overlap with source speech", _share(timing.speech_overlap_iou)),
         ("Heard against laid onset", _number(timing.onset_shift_s, "s", 2, signed=True)),
@@ -137,6 +138,15 @@ def _figures(report: Report) -> Table:
 
 def _or(value: str, reason: str) -> str:
     return f"- {reason}" if value == "-" and reason else value
+
+
+def _speakers(report: Report) -> str:
+    speakers = report.speakers
+    if not speakers.rows:
+        return f"one voice - {speakers.reason}" if speakers.reason else "one voice"
+    rows = [f"{s.label}: {s.voice} ({_number(s.pitch_hz, 'Hz', 0)}, {s.lines} lines)" for s in speakers.rows]
+    swapped = f"; {len(speakers.swapped_lines)} of {speakers.judged_lines} lines in another's voice"
+    return ", ".join(rows) + (swapped if speakers.judged_lines else f"; not judged: {speakers.judge_reason}")
 
 
 def _rates(report: Report) -> str:

@@ -10,6 +10,7 @@ from dubline.quality.models import (
     LineReport,
     MixQuality,
     Recognition,
+    SpeakersQuality,
     Timing,
     Translation,
     Verdict,
@@ -49,10 +50,12 @@ def judge(
     voice: VoiceQuality,
     mix: MixQuality,
     container: Container,
+    speakers: SpeakersQuality | None = None,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """`fail` when the file is broken, `review` when a person should look, else `pass`; with one sentence a reason."""
     failures = _failures(translation, timing, voice, mix, container)
     doubts = _doubts(recognition, translation, timing, voice, mix, container)
+    doubts += _speaker_doubts(speakers or SpeakersQuality())
     return ("fail" if failures else "review" if doubts else "pass"), (*failures, *doubts)
 
 
@@ -152,6 +155,17 @@ def is_leaking(row: LineReport) -> bool:
     return row.original_voice_db is not None and row.original_voice_db > MAX_LINE_ORIGINAL_VOICE_DB
 
 
+def _speaker_doubts(speakers: SpeakersQuality) -> list[str]:
+    out: list[str] = []
+    if speakers.swapped_lines:
+        out.append(f"{_lines(len(speakers.swapped_lines))} heard in another speaker's voice.")
+    if speakers.is_asked and speakers.reason:
+        out.append(f"Everybody has one voice. {speakers.reason}")
+    if speakers.shared_voices:
+        out.append(f"{speakers.shared_voices} speakers share a voice: the engine has no more that suit them.")
+    return out
+
+
 def _signed(value: float) -> str:
     return f"{value:+.2f}"
 
@@ -165,6 +179,7 @@ def worst_lines(
     lines: Sequence[Line],
     translation: Translation,
     faults: Sequence[tuple[Sequence[str], float, str]] = (),
+    speakers: SpeakersQuality | None = None,
 ) -> tuple[WorstLine, ...]:
     """Up to ten lines with something to mend, the gravest first.
 
@@ -173,6 +188,7 @@ def worst_lines(
         lines: The lines.
         translation: What the translation lost.
         faults: Ids of lines, with the weight of a fault of their sound and its name.
+        speakers: Which lines are heard in a wrong voice.
     """
     by_id = {line.utterance.id: line for line in lines}
     lost = set(translation.numbers_lost)
@@ -183,7 +199,13 @@ def worst_lines(
         found.append(
             (9.0, WorstLine(utterance_id=name, start_s=utterance.start_s, problem="No translation.", mend=_edit(name)))
         )
+    swapped = set(speakers.swapped_lines) if speakers is not None else set()
     for row in rows:
+        if row.utterance_id in swapped:
+            problem, mend = "Heard in another speaker's voice.", "Make this line again with --refresh."
+            worst = WorstLine(utterance_id=row.utterance_id, start_s=row.start_s, problem=problem, mend=mend)
+            found.append((8.0, worst))
+            continue
         weight, problem, mend, proposal = _grave(row, by_id.get(row.utterance_id), lost, plain)
         for names, heavy, fault in faults:
             if row.utterance_id in names and heavy > weight:

@@ -8,7 +8,7 @@ from statistics import median
 from pydantic import Field
 
 from dubline import __version__
-from dubline.engines.base import MtEngine, SttEngine
+from dubline.engines.base import DiarizeEngine, MtEngine, SttEngine
 from dubline.media.finished import FinishedSound, decode_finished, decode_stereo
 from dubline.media.loudness import gated_lufs
 from dubline.media.probe import probe
@@ -20,6 +20,7 @@ from dubline.models import (
     Line,
     MediaInfo,
     Span,
+    Speaker,
     Spoken,
     StageStats,
     Timeline,
@@ -43,6 +44,7 @@ from dubline.quality.sound import SoundFacts, envelope, line_mask, measure_sound
 from dubline.quality.timing import laid, measure_timing, spans_of
 from dubline.quality.translation import measure_recognition, measure_translation
 from dubline.quality.verdict import is_clipped, is_leaking, is_misheard, is_unlike, judge, worst_lines
+from dubline.quality.voices import measure_speakers
 from dubline.settings import Settings
 from dubline.stages.mix import MixFacts
 from dubline.stages.subtitle import CueSets
@@ -72,6 +74,9 @@ class ReportInputs(Frozen):
     stats: tuple[StageStats, ...]
     options: DubOptions
     source_language: str
+    speakers: tuple[Speaker, ...] = ()
+    casting: dict[str, str] = Field(default_factory=dict)
+    one_voice: str = ""
 
 
 def build_report(
@@ -81,6 +86,7 @@ def build_report(
     stt: SttEngine | None,
     mt_reverse: MtEngine | None,
     *,
+    diarizer: DiarizeEngine | None = None,
     stt_reason: str = "",
     mt_reason: str = "",
 ) -> Report:
@@ -92,6 +98,7 @@ def build_report(
         settings: Limits of the probe.
         stt: Recogniser for the target language; None leaves WER and CER out.
         mt_reverse: Translates target to source; None leaves the back-translation out.
+        diarizer: Judges whether each line is in its speaker's voice; None leaves that out.
         stt_reason: Why there is no recogniser.
         mt_reason: Why there is no reverse translation.
 
@@ -151,6 +158,20 @@ def build_report(
     )
     voice = _voice(inputs, heard, sound, timing.lines)
     mix = _mix(inputs.mix, sound, facts, spans, leak.whole_db, timing.lines)
+    speakers = measure_speakers(
+        inputs.speakers,
+        inputs.casting,
+        inputs.lines,
+        {
+            p.utterance_id: s
+            for p, s, silent in zip(placements, spans, facts.silent, strict=True)
+            if not silent and p.utterance_id not in voice.fallback_lines
+        },
+        lambda span: read_pcm(sound.pcm, span),
+        diarizer,
+        one_voice=inputs.one_voice,
+        is_asked=inputs.options.speakers not in ("one", 1),
+    )
     picture = compare_picture(
         inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
     )
@@ -164,7 +185,7 @@ def build_report(
         fps=inputs.media.video.fps if inputs.media.video is not None and inputs.media.video.fps > 0 else 25.0,
         media_s=media_s,
     )
-    verdict, reasons = judge(recognition, translation, timing, voice, mix, container)
+    verdict, reasons = judge(recognition, translation, timing, voice, mix, container, speakers)
     sound.pcm.unlink(missing_ok=True)
     sound.stereo.unlink(missing_ok=True)
     return Report(
@@ -176,9 +197,10 @@ def build_report(
         translation=translation,
         timing=timing,
         voice=voice,
+        speakers=speakers,
         mix=mix,
         container=container,
-        worst_lines=worst_lines(timing.lines, inputs.lines, translation, _sound_faults(timing, voice, mix)),
+        worst_lines=worst_lines(timing.lines, inputs.lines, translation, _sound_faults(timing, voice, mix), speakers),
     )
 
 

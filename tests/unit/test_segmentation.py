@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dubline.models import Span, Word
+from dubline.models import SpeakerTurn, Word
 from dubline.timing.segmentation import GUARD_S, segment
 from dubline.timing.sentences import split_sentences
 
@@ -92,9 +92,9 @@ def test_tiny_lines_join_the_nearer_neighbour_of_their_speaker() -> None:
         "Yes. Six seven eight nine.",
     ]
     turns = [
-        (Span(start_s=0, end_s=2.1), "A"),
-        (Span(start_s=2.15, end_s=2.55), "B"),
-        (Span(start_s=2.6, end_s=9), "A"),
+        SpeakerTurn(start_s=0, end_s=2.1, speaker="A"),
+        SpeakerTurn(start_s=2.15, end_s=2.55, speaker="B"),
+        SpeakerTurn(start_s=2.6, end_s=9, speaker="A"),
     ]
     assert len(segment(words, media_duration_s=9, language="en", speakers=turns)) == 3
 
@@ -129,7 +129,10 @@ def test_slots_reach_to_the_next_onset_less_the_guard() -> None:
 
 def test_speakers_never_share_an_utterance() -> None:
     words = _words("yes no maybe so")
-    turns = [(Span(start_s=0, end_s=0.7), "A"), (Span(start_s=0.7, end_s=2), "B")]
+    turns = [
+        SpeakerTurn(start_s=0, end_s=0.7, speaker="A"),
+        SpeakerTurn(start_s=0.7, end_s=2, speaker="B"),
+    ]
     rows = segment(words, media_duration_s=5, language="en", speakers=turns)
     assert [(u.speaker, u.text) for u in rows] == [("A", "yes no"), ("B", "maybe so")]
 
