@@ -103,12 +103,13 @@ def test_a_dub_keeps_its_texts_and_sounds_beside_the_files_it_hands_out(media_di
     ]
     store = LocalStore(home / "artifacts")
     (manifest,) = store.records("jobs")
-    result = JobResult.model_validate_json(store.get_record(manifest) or b"")
+    result = JobResult.model_validate_json(store.get_record(manifest.name) or b"")
     assert {
         "transcript_json",
         "transcript_txt",
         "translation_json",
         "translation_txt",
+        "lines_json",
         "audio_dubbed",
         "audio_source",
         "thumbnail1",
