@@ -151,15 +151,19 @@ class Revisions:
 
         Raises:
             Problem: 404; 409 while it is under way or before there is a result; 422 for a revision that is not there.
+            InputError: a voice of the revision is no longer there.
+            EngineUnavailable: its engine is not.
         """
         job, result, number = await self._to_render(user_id, job_id, revision)
         edits = await self._edits(job.id, number)
         made = await self._made(job, result)
-        try:
-            await asyncio.to_thread(made.lines, edits)
-        except InputError as error:
-            raise _as_problem(error) from error
-        await asyncio.to_thread(self._keep_results, job.id, result)
+
+        def check() -> None:
+            for voice in {line.voice for line in made.lines(edits)}:
+                _choose(self._settings, made.options, voice)
+            self._keep_results(job.id, result)
+
+        await asyncio.to_thread(check)
         return await self._jobs.render(job, number, _EDITS.dump_python(edits, mode="json"))
 
     def _keep_results(self, job_id: str, result: JobResult) -> None:

@@ -110,6 +110,7 @@ def test_a_dub_keeps_its_texts_and_sounds_beside_the_files_it_hands_out(media_di
         "transcript_txt",
         "translation_json",
         "translation_txt",
+        "lines_json",
         "audio_dubbed",
         "audio_source",
         "thumbnail1",
