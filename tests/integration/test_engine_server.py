@@ -22,9 +22,9 @@ import tasks._engines
 from dubline import ledger
 from dubline.cancel import STOP
 from dubline.engines import simulated, wire
-from dubline.engines.remote import Connection, RemoteMt, RemoteStt, RemoteTts
+from dubline.engines.remote import Connection, RemoteDiarize, RemoteMt, RemoteStt, RemoteTts
 from dubline.errors import Cancelled, EngineError, InputError
-from dubline.models import EngineChoice
+from dubline.models import EngineChoice, Span
 from dubline.settings import Settings
 
 
@@ -260,6 +260,18 @@ def test_stop_breaks_a_call_off(start: Start) -> None:
     code, _ = server.end()  # a thread still sleeps in the engine
     assert code == 0
     assert time.monotonic() - began_s < 5
+
+
+def test_prints_of_voices_come_back_in_their_shape(plain: Server) -> None:
+    remote = RemoteDiarize(plain.connection, choice("diarize"))
+    at = np.arange(16_000) / 16_000
+    audio = np.concatenate([np.sin(2 * np.pi * f * at) for f in (150.0, 600.0)]).astype(np.float32)
+    spans = [Span(start_s=0, end_s=0.9), Span(start_s=0.1, end_s=1), Span(start_s=1.05, end_s=2)]
+    prints = remote.embed(audio, spans)
+    likeness = prints @ prints.T
+    assert likeness[0, 1] > 0.9
+    assert likeness[0, 2] < 0.5
+    assert remote.embed(audio, []).shape == (0, prints.shape[1])
 
 
 def test_idle_models_are_unloaded(start: Start) -> None:
