@@ -103,7 +103,7 @@ def test_a_dub_keeps_its_texts_and_sounds_beside_the_files_it_hands_out(media_di
     ]
     store = LocalStore(home / "artifacts")
     (manifest,) = store.records("jobs")
-    result = JobResult.model_validate_json(store.get_record(manifest) or b"")
+    result = JobResult.model_validate_json(store.get_record(manifest.name) or b"")
     assert {
         "transcript_json",
         "transcript_txt",
