@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from dubline.models import Line, MediaInfo, Placement, Span, Spoken, Timeline, Transcript
 from dubline.quality.matching import Match
@@ -64,9 +65,15 @@ def measure_timing(
     spans = spans_of(placements, timeline.sample_rate_hz)
     by_id = {line.utterance.id: line for line in lines}
     voices = {s.utterance_id: s for s in spoken}
+    # Steps of a bed, and pauses inside lines, look like onsets; a line's own rise and fall does not.
+    found = [m.shift_s for m in matches if m.shift_s is not None]
+    track_shift_s = median(found) if found else sound.shift_s
     rows: list[LineReport] = []
     for number, (place, span) in enumerate(zip(placements, spans, strict=True)):
         onset_s, silent = sound.onsets_s[number], sound.silent[number]
+        found_s = matches[number].shift_s
+        if found_s is not None:
+            onset_s = span.start_s + found_s
         line = by_id[place.utterance_id]
         heard = onset_s is not None and not silent
         voice = voices.get(place.utterance_id)
@@ -88,7 +95,7 @@ def measure_timing(
                 source_text=line.utterance.text,
                 target_text=line.text,
                 wer=line_wer.get(place.utterance_id),
-                found_shift_s=matches[number].shift_s,
+                found_shift_s=found_s,
                 likeness=matches[number].likeness,
                 original_voice_db=leaks_db[number],
                 flat_share=sound.flat[number],
@@ -105,9 +112,9 @@ def measure_timing(
         speech_overlap_iou=overlap_iou(transcript.speech, sound.voice, media_s) if placements else None,
         voice_source="line intervals trimmed to where the finished file sounds" if placements else "no line was spoken",
         share_pace_le_1_2=round(sum(p <= 1.2 + 1e-6 for p in paces) / len(paces), 4) if paces else None,
-        onset_shift_s=round(sound.shift_s, 4) if sound.shift_s is not None else None,
+        onset_shift_s=round(track_shift_s, 4) if track_shift_s is not None else None,
         overlap_s=overlap_s(spans),
-        displaced_lines=tuple(r.utterance_id for r in rows if is_displaced(r, sound.shift_s)),
+        displaced_lines=tuple(r.utterance_id for r in rows if is_displaced(r, track_shift_s)),
         length_error_s=round(error_s, 4),
         length_tolerance_s=tolerance_s,
         exact_length=abs(error_s) <= tolerance_s,
