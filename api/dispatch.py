@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import func
@@ -19,33 +19,16 @@ from sqlmodel import col, select, update
 
 from api.db import Database, DatabaseUnavailable
 from api.jobs import Jobs
+from api.leases import LEASE_S, release_dead, take_lease, this_process
 from api.runs import Orchestrator, OrchestratorUnavailable, QueueName
-from api.tables import Job, Lease
+from api.tables import Job
 from api.tracking import Tracking
 from api.waiting import pause
 from dubline.settings import Settings
 
 _LOG = logging.getLogger("dubline.dispatch")
-LEASE_S = 30.0
 _AHEAD = 2  # runs handed over for each place at the workers: one at work, one ready
 _BACK_OFF_S = (1.0, 15.0)
-
-
-async def take_lease(db: Database, name: str, holder: str, *, for_s: float, now_s: float | None = None) -> int | None:
-    """Take or keep a lease. Returns its fence number, or None while somebody else has it."""
-    now_s = time.time() if now_s is None else now_s
-    async with db.begin() as session:
-        done = await session.exec(
-            update(Lease)
-            .where(
-                col(Lease.name) == name,
-                (col(Lease.holder) == holder) | (col(Lease.until_s) < now_s),
-            )
-            .values(holder=holder, until_s=now_s + for_s, fence=col(Lease.fence) + 1)
-        )
-        if done.rowcount == 0:
-            return None
-        return (await session.exec(select(Lease.fence).where(Lease.name == name))).one()
 
 
 async def claim(db: Database, job_id: str, *, for_s: float = LEASE_S, now_s: float | None = None) -> int | None:
@@ -102,11 +85,13 @@ class Dispatcher:
     ) -> None:
         self._db, self._jobs, self._orchestrator, self._tracking = db, jobs, orchestrator, tracking
         self._settings = settings
-        self.holder = str(uuid.uuid4())
+        self.holder = this_process()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop."""
         wait_s = self._settings.queue_poll_interval
+        with suppress(DatabaseUnavailable):
+            await release_dead(self._db)
         while not stop.is_set():
             try:
                 if await take_lease(self._db, "dispatch", self.holder, for_s=LEASE_S) is not None:

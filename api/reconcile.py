@@ -16,8 +16,8 @@ from typing import Any
 from sqlmodel import col, delete, select
 
 from api.db import Database, DatabaseUnavailable
-from api.dispatch import LEASE_S, take_lease
 from api.jobs import Jobs
+from api.leases import LEASE_S, take_lease
 from api.runs import Orchestrator, OrchestratorUnavailable, RunEvent, RunState
 from api.states import ENDED
 from api.tables import IdempotentAnswer, Job

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,7 +14,8 @@ import pytest
 from prefect.client.schemas.objects import StateType
 
 from api.db import Database, database_url
-from api.dispatch import claim, fair_order, take_lease
+from api.dispatch import claim, fair_order
+from api.leases import release_dead, take_lease, this_process
 from api.reconcile import deadline_s
 from api.runs import RunAlive, RunState
 from api.states import STATUSES, job_status
@@ -153,6 +157,23 @@ def test_the_first_job_of_one_user_is_not_behind_a_thousand_of_another() -> None
     assert [j.id for j in fair_order(waiting, Counter({"a": 2}), 3)] == ["b-5000", "a-0", "a-1"]
     urgent = [_waiting(2, "a", 10), _waiting(1, "a", 0)]
     assert [j.id for j in fair_order(urgent, Counter(), 2)] == ["a-2", "a-1"]
+
+
+async def test_the_lease_of_a_dead_process_is_free_at_once(tmp_path: Path) -> None:
+    db = Database(database_url(settings_for(tmp_path)))
+    try:
+        await db.migrate()
+        living = this_process()
+        with subprocess.Popen([sys.executable, "-c", ""]) as child:
+            pid = child.pid
+        dead = living.replace(f":{os.getpid()}:", f":{pid}:")
+        assert await take_lease(db, "dispatch", dead, for_s=30) is not None
+        assert await take_lease(db, "reconcile", living, for_s=30) is not None
+        await release_dead(db)
+        assert await take_lease(db, "dispatch", "next", for_s=30) is not None
+        assert await take_lease(db, "reconcile", "next", for_s=30) is None
+    finally:
+        await db.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
