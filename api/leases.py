@@ -49,7 +49,7 @@ async def take_lease(db: Database, name: str, holder: str, *, for_s: float, now_
 
 
 async def release_dead(db: Database) -> None:
-    """End the leases of processes of this machine that have died: whoever comes after a crash need not wait for them."""
+    """End the leases of this machine's dead processes: whoever comes after a crash need not wait for them."""
     place = _place()
     async with db.begin() as session:
         for lease in (await session.exec(select(Lease))).all():
