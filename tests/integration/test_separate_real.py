@@ -21,7 +21,7 @@ from dubline.quality.leak import measure_leak
 from dubline.settings import Settings
 from dubline.stages.separate import has_background, pause_level_db, separate
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.slow]
 LENGTH_S = 9
 Sound = NDArray[np.float32]
 

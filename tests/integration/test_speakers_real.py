@@ -16,7 +16,7 @@ from dubline.quality.der import diarization_error
 from dubline.quality.voices import VoicedLine, judge_voices
 from dubline.settings import Settings
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.slow]
 RATE_HZ = 16_000
 
 
