@@ -152,6 +152,7 @@ def test_a_killed_flow_process_is_a_crash_the_run_can_go_on_and_a_cancel_ends_it
     first = stack.wait_at_work(run)
     os.kill(first, signal.SIGKILL)
     stack.wait_state(run, "Crashed", 10)
+    time.sleep(3)  # the crash may be reported twice; the reconciler waits ten seconds for the second word
     stack.set_state(run, "SCHEDULED", "AwaitingRetry")
     second = stack.wait_at_work(run, not_pid=first)
     found = stack.call(f"/flow_runs/{run}")
