@@ -86,11 +86,12 @@ def _rows(stack: _Stack, arguments: argparse.Namespace) -> list[Row]:
     rows.append(("idle memory of the whole stack", f"{idle / 1e6:.0f} MB", "<= 1000 MB", idle <= 1e9))
     first_s = _first_stage(stack)
     rows.append(("submit to first stage", f"{first_s:.1f} s", "<= 5 s", first_s <= 5))
-    os.kill(stack.pids["worker"], signal.SIGSTOP)  # the job that is watched must not run by itself
+    job_id, held = _held_job(stack)
     try:
-        rows += asyncio.run(_live(stack, arguments.sockets, arguments.streams))
+        rows += asyncio.run(_live(stack, job_id, arguments.sockets, arguments.streams))
     finally:
-        os.kill(stack.pids["worker"], signal.SIGCONT)
+        for process in held:
+            process.resume()
     environment = {**os.environ, "DUBLINE_URL": stack.url}
     load = subprocess.run(
         [sys.executable, "-m", "dubline", "load", "--jobs", str(arguments.jobs), "--json"],
@@ -126,11 +127,22 @@ def _first_stage(stack: _Stack) -> float:
     return statistics.median(times)
 
 
-async def _live(stack: _Stack, sockets: int, streams: int) -> list[Row]:
+def _held_job(stack: _Stack) -> tuple[str, list[psutil.Process]]:
+    """A job at work whose processes are stopped, so that nothing but the bench reports its progress."""
+    body = {"source_language": "en", "target_language": "fr"}
+    job_id = httpx.post(f"{stack.url}/translate", json=body, timeout=60).json()["job_id"]
+    while httpx.get(f"{stack.url}/job/{job_id}", timeout=30).json()["status"] != "processing":
+        time.sleep(0.02)
+    worker = psutil.Process(stack.pids["worker"])
+    held = [worker, *worker.children(recursive=True)]
+    for process in held:
+        process.suspend()
+    return job_id, held
+
+
+async def _live(stack: _Stack, job_id: str, sockets: int, streams: int) -> list[Row]:
     """One event a second through Prefect to every client of one job."""
     async with httpx.AsyncClient(base_url=stack.url, timeout=60, limits=httpx.Limits(max_connections=None)) as api:
-        body = {"source_language": "en", "target_language": "fr"}
-        job_id = (await api.post("/translate", json=body)).json()["job_id"]
         sent: dict[float, float] = {}
         seen: list[float] = []
 
