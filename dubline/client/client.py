@@ -42,10 +42,19 @@ class Client:
         """Close the connections; the client cannot be used after it."""
         if self._loop.is_closed():
             return
-        self._do(self._client.close())
+        self._do(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _close(self) -> None:
+        """End what still waits here (a wait that the caller broke off), then the connections."""
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await self._client.close()
+        await self._loop.shutdown_asyncgens()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -6,7 +6,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,11 +75,14 @@ class Waiting:
         sources = {"websocket": self._by_websocket, "stream": self._by_stream, "poll": self._by_polling}
         for way in ways or WAYS:
             try:
-                async for job in sources[way]():
-                    changed(job)
-                    if job.has_ended:
-                        # Asked once more: the message of the end is short, the resource has everything.
-                        return await self._read()
+                # Left to itself, a generator closes its connection only when the collector finds it.
+                async with aclosing(sources[way]()) as jobs:
+                    async for job in jobs:
+                        changed(job)
+                        if job.has_ended:
+                            break
+                # Asked once more: the message of the end is short, the resource has everything.
+                return await self._read()
             except _LineLost:
                 continue
         raise away(self._transport.base_url)
@@ -86,7 +90,7 @@ class Waiting:
     async def _read(self) -> Job:
         return Job.model_validate((await self._transport.call("GET", f"/api/v1/jobs/{self._job_id}")).json())
 
-    async def _by_websocket(self) -> AsyncIterator[Job]:
+    async def _by_websocket(self) -> AsyncGenerator[Job, None]:
         url = "ws" + self._transport.base_url.removeprefix("http") + f"/api/v1/jobs/{self._job_id}/progress"
         try:
             async with connect(
@@ -111,7 +115,7 @@ class Waiting:
         except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             raise _LineLost from error
 
-    async def _by_stream(self) -> AsyncIterator[Job]:
+    async def _by_stream(self) -> AsyncGenerator[Job, None]:
         timeout = httpx.Timeout(10.0, read=_SILENCE_S)
         try:
             path = f"/api/v1/jobs/{self._job_id}/stream"
@@ -130,7 +134,7 @@ class Waiting:
             raise _LineLost from error
         raise _LineLost
 
-    async def _by_polling(self) -> AsyncIterator[Job]:
+    async def _by_polling(self) -> AsyncGenerator[Job, None]:
         delay_s, before = self._polling.min_delay_s, None
         heard_s = time.monotonic()
         while True:
