@@ -31,7 +31,8 @@ class Settings(BaseSettings):
         default=1_400_000_000, ge=100_000_000, description="Memory that loaded models may hold; least used go first."
     )
     kokoro_form: str = Field(
-        default="auto", description="`int8` as shipped, `float` dequantised, or `auto`: measured once on the machine."
+        default="auto",
+        description="`int8` as shipped, `products` in another order, `auto`: measured once on the machine.",
     )
     engine_socket: Path | None = Field(
         default=None, description="Unix socket of the engine server; without one, engines load where they are used."
@@ -107,8 +108,8 @@ class Settings(BaseSettings):
     @field_validator("kokoro_form")
     @classmethod
     def _known_form(cls, value: str) -> str:
-        if value not in {"auto", "int8", "float"}:
-            raise ValueError("must be auto, int8 or float")
+        if value not in {"auto", "int8", "products"}:
+            raise ValueError("must be auto, int8 or products")
         return value
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dubline import ledger
 from dubline.engines import kokoro_voices, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
-from dubline.engines.dequantise import dequantise
+from dubline.engines.kokoro_graph import with_products
 from dubline.engines.spoken_text import spoken
 from dubline.errors import EngineError, EngineOutOfMemory, EngineOutputInvalid, EngineUnavailable
 from dubline.settings import Settings
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE_HZ = 24_000
-_FLOAT_FILE = "kokoro-v1.0.float.onnx"
-_FORM_FILE = "kokoro-form.json"
+_PRODUCTS_FILE = "kokoro-v1.0.products.onnx"
+_FORM_FILE = "kokoro-forms.json"
+_FORMS = ("int8", "products")
 _MAX_CHARS = 220  # memory grows with the text of one call
 _JOIN_PAUSE_S = 0.18
 
@@ -175,7 +176,7 @@ def split_text(text: str, limit: int) -> list[str]:
 
 
 def form_path(settings: Settings, form: str) -> Path:
-    """The model in one of its forms, `int8` or `float`, made on first use.
+    """The model in one of its forms, `int8` or `products`, made on first use.
 
     Raises:
         EngineUnavailable: weights missing or damaged.
@@ -183,25 +184,25 @@ def form_path(settings: Settings, form: str) -> Path:
     shipped = weights.joined_file(settings, weights.KOKORO)
     if form == "int8":
         return shipped
-    made = weights.made_file(settings, _FLOAT_FILE)
+    made = weights.made_file(settings, _PRODUCTS_FILE)
     if made is not None:
         return made
     with weights.locked(settings):
-        made = weights.made_file(settings, _FLOAT_FILE)
+        made = weights.made_file(settings, _PRODUCTS_FILE)
         if made is None:
-            made = settings.weights_dir / _FLOAT_FILE
+            made = settings.weights_dir / _PRODUCTS_FILE
             with weights.replacing(made) as temporary:
-                dequantise(shipped, temporary)
+                with_products(shipped, temporary)
             weights.record_made(settings, made)
     return made
 
 
 def chosen_form(settings: Settings) -> str:
-    """`int8` or `float`: the setting's word, else what was measured on this machine, else as shipped."""
+    """`int8` or `products`: the setting's word, else what was measured on this machine, else as shipped."""
     if settings.kokoro_form != "auto":
         return settings.kokoro_form
     form = weights.read_json(settings.weights_dir / _FORM_FILE).get("form")
-    return form if form in ("int8", "float") else "int8"
+    return form if form in _FORMS else "int8"
 
 
 def prepare_forms(settings: Settings, echo: Callable[[str], None]) -> None:
@@ -213,7 +214,7 @@ def prepare_forms(settings: Settings, echo: Callable[[str], None]) -> None:
     seconds = measure(settings)
     form = min(seconds, key=lambda f: seconds[f])
     weights.write_json(target, {"form": form, "seconds": {k: round(v, 2) for k, v in seconds.items()}})
-    echo(f"Kokoro int8 {seconds['int8']:.1f} s, float {seconds['float']:.1f} s: {form} it is.")
+    echo(f"Kokoro int8 {seconds['int8']:.1f} s, products {seconds['products']:.1f} s: {form} it is.")
 
 
 def measure(settings: Settings, rounds: int = 4) -> dict[str, float]:
@@ -223,7 +224,7 @@ def measure(settings: Settings, rounds: int = 4) -> dict[str, float]:
     """
     text = "O trabalho de um bom tradutor é fazer com que ninguém perceba que ele esteve ali, nem por um segundo."
     voices_path = kokoro_voices.voices_file(settings)
-    engines = {form: Kokoro(form_path(settings, form), voices_path, 2) for form in ("int8", "float")}
+    engines = {form: Kokoro(form_path(settings, form), voices_path, 2) for form in _FORMS}
     best = dict.fromkeys(engines, float("inf"))
     with ThreadPoolExecutor(2) as threads:
         for attempt in range(rounds):

