@@ -1,4 +1,7 @@
-"""Makes the Prefect server know the pool, its queues, the deployments and the result store. Harmless when repeated."""
+"""Makes the Prefect server know the pool, its queues, the deployments and the result store. Harmless when repeated.
+
+It leaves the server's address in a file: the worker imports meanwhile, and begins when it reads it there.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,25 @@ import asyncio
 import os
 import sys
 import time
+from pathlib import Path
 
 from deployments.prefect_env import enter
 from deployments.prefect_server import READY_S, is_healthy
 from deployments.queues import POOL, QUEUES
 from dubline.errors import DublineError
-from dubline.settings import get_settings
+from dubline.settings import Settings, get_settings
+
+
+def _file(settings: Settings) -> Path:
+    return settings.dubline_home / "run" / "registered"
+
+
+def is_registered(settings: Settings, url: str) -> bool:
+    """Whether the server at `url` has been told everything."""
+    try:
+        return _file(settings).read_text() == url
+    except FileNotFoundError:
+        return False
 
 
 async def bootstrap_queues() -> None:
@@ -58,6 +74,8 @@ def main() -> int:
     except DublineError as error:
         print(error.message, file=sys.stderr)
         return 1
+    _file(settings).parent.mkdir(parents=True, exist_ok=True)
+    _file(settings).write_text(url)
     return 0
 
 

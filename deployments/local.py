@@ -30,7 +30,7 @@ from dubline.settings import Settings, get_settings
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_CANCELLED = 1, 2, 130
 FLOW = "flows.translate_video.translate_video"
-_GRACE_S = 6.0
+_GRACE_S, _TELL_S = 6.0, 3.0
 
 
 class LocalRequest(Frozen):
@@ -172,7 +172,9 @@ def _stop_on_signals(job_id: str) -> None:
 
     def end() -> None:
         time.sleep(_GRACE_S)
-        _mark_cancelled(job_id)
+        telling = threading.Thread(target=_mark_cancelled, args=(job_id,), daemon=True)
+        telling.start()
+        telling.join(_TELL_S)  # a server that is busy or away delays nobody's Ctrl-C
         os._exit(EXIT_CANCELLED)
 
     def stop(_number: int, _frame: object) -> None:
@@ -185,14 +187,20 @@ def _stop_on_signals(job_id: str) -> None:
 
 
 def _mark_cancelled(job_id: str) -> None:
+    import httpx
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
     from prefect.states import Cancelled as CancelledState
 
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[f"job-{job_id}"]))):
-            if run.state is None or not run.state.is_cancelled():
-                client.set_flow_run_state(run.id, CancelledState(message="Cancelled by the user."), force=True)
+    mine = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"job-{job_id}"]))
+    try:
+        with get_client(sync_client=True) as client:
+            for run in client.read_flow_runs(flow_run_filter=mine):
+                if run.state is None or not run.state.is_cancelled():
+                    client.set_flow_run_state(run.id, CancelledState(message="Cancelled by the user."), force=True)
+    except httpx.HTTPError as error:
+        # The dub is cancelled all the same; the next one marks the run as lost.
+        print(f"Prefect was not told of the cancellation: {type(error).__name__}", file=sys.stderr)
 
 
 def _mark_lost_runs() -> None:

@@ -28,7 +28,6 @@ class Child:
 
     Attributes:
         check: Whether the process with this pid is ready; asked often, so it must answer within a second or two.
-        needs: Children that must be ready before this one is started.
         once: It does its work and ends; an exit status of 0 is its readiness.
         stop_s: Seconds it gets to end by itself.
         started: Called with the pid of each new process.
@@ -39,7 +38,6 @@ class Child:
     environment: dict[str, str]
     log: Path
     check: Callable[[int], bool] = lambda _pid: True
-    needs: tuple[str, ...] = ()
     once: bool = False
     stop_s: float = 3.0
     started: Callable[[int], None] = lambda _pid: None
@@ -108,8 +106,7 @@ class Supervisor:
         if child.process is None:
             if child.once and child.ready:
                 return
-            ready = {c.name for c in self.children if c.ready}
-            if now_s >= child.not_before_s and ready.issuperset(child.needs):
+            if now_s >= child.not_before_s:
                 self._start(child)
             return
         status = child.process.poll()

@@ -211,9 +211,8 @@ def _children(settings: Settings, url: str, port: int, without: frozenset[str]) 
             stop_s=2.5,
         ),
         Child(
-            *child("worker", "deployments.worker"),
+            *child("worker", "deployments.worker", "--after-bootstrap"),
             check=lambda pid: is_ready(settings, pid),
-            needs=("bootstrap",),
             stop_s=5.0,
         ),
     ]

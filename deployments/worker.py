@@ -10,12 +10,12 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
+import time
 
 import anyio
 import anyio.abc
 
-from deployments.child import bound
+from deployments.bootstrap import is_registered
 from deployments.prefect_env import enter
 from deployments.queues import POOL, QUEUES
 from deployments.worker_name import WorkerName
@@ -36,10 +36,10 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.runner._flow_run_executor import FlowRunExecutionResult, FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
-from prefect.runner._starter_engine import EngineCommandStarter
 from prefect.states import AwaitingRetry, Cancelled
-from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
+
+from deployments.starter import Spare, WaitingStarter
 
 _LABEL = "prefect.worker.name"  # the process worker puts it on every run that it takes
 _PAGE = 200
@@ -96,6 +96,8 @@ class _NoHooks:
 class DublineWorker(ProcessWorker):
     """Runs each flow run as one process of its own group, bound to this worker's life."""
 
+    spare: Spare
+
     @classmethod
     def __dispatch_key__(cls) -> str:
         """Listed beside the class that it stands in for, not over it; both serve a `process` pool."""
@@ -111,14 +113,7 @@ class DublineWorker(ProcessWorker):
         status = anyio.TASK_STATUS_IGNORED if task_status is None else task_status
         done: FlowRunExecutionResult | None = None
         async with FlowRunExecutorContext() as context:
-            starter = EngineCommandStarter(
-                command=command_to_string(bound([sys.executable, "-P", "-m", "prefect.engine"])),
-                cwd=Path.cwd(),
-                env=configuration.env,
-                control_channel=context.control_channel,
-                isolate_process_group=True,
-                env_overrides_settings=True,
-            )
+            starter = WaitingStarter(self.spare, configuration.env, context.control_channel)
             executor = context.create_executor(flow_run, starter, hook_runner=_NoHooks(), propose_submitting=False)
 
             async def execute(*, task_status: anyio.abc.TaskStatus[ProcessHandle]) -> None:
@@ -147,11 +142,13 @@ async def serve(settings: Settings) -> None:
         limit=settings.max_concurrent_jobs,
         create_pool_if_not_found=False,
     )
+    worker.spare = Spare()
 
     def started(text: str) -> None:
         print(text, flush=True)
         if text.endswith("started!"):
             names.announce()
+            worker.spare.fill()
 
     work = asyncio.ensure_future(worker.start(printer=started))
     loop = asyncio.get_running_loop()
@@ -162,6 +159,7 @@ async def serve(settings: Settings) -> None:
         await asyncio.wait({work})
     finally:
         with anyio.move_on_after(_HAND_BACK_S):
+            await worker.spare.close()
             async with get_client() as client:
                 for run in await put_back(client, names):
                     print(f"{run.id} handed back", flush=True)
@@ -170,10 +168,13 @@ async def serve(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Run the worker; 1 when it could not."""
+    """Run the worker; 1 when it could not. With `--after-bootstrap` it begins when the server has been told all."""
     os.umask(0o077)
+    settings = get_settings()
+    while "--after-bootstrap" in sys.argv and not is_registered(settings, os.environ["PREFECT_API_URL"]):
+        time.sleep(0.05)
     try:
-        asyncio.run(serve(get_settings()))
+        asyncio.run(serve(settings))
     except DublineError as error:
         print(error.message, file=sys.stderr)
         return 1

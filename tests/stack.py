@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import psutil
 
+from deployments.flow_process import process_name
 from dubline.sample import make_sample
 from dubline.settings import Settings
 
@@ -150,7 +151,7 @@ class Stack:
         run_id = self.job(job_id)["flow_run_id"]
         for process in psutil.Process(self.state["pids"]["worker"]).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if run_id and run_id in process.environ().get("PREFECT__FLOW_RUN_ID", ""):
+                if run_id and process.name() == process_name(run_id):
                     return process.pid
         return None
 
