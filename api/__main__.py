@@ -52,7 +52,9 @@ def main(arguments: list[str]) -> int:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        ws="websockets-sansio",
         ws_ping_interval=20.0,
+        ws_per_message_deflate=False,  # small messages; a compressor for each connection would cost more than it saves
         ws_max_size=64 * 1024,
         server_header=False,
     )

@@ -1,30 +1,22 @@
 """The hub: from a change of a job to everybody who watches it.
 
 A slow watcher delays nobody: each has its own small mailbox, in which newer progress takes the place of older and the
-end of a job is never dropped. With Redis, several API processes see one another's changes.
+end of a job is never dropped. `api.live_redis` has the hub of several API processes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
-
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from api.states import ENDED
 from api.tables import Job
 
-_LOG = logging.getLogger("dubline.live")
 _MAILBOX = 64
-_CHANNEL = "dubline:jobs"
-_CACHE_S = 30
-_BACK_OFF_S = 1.0
 
 Kind = Literal["state", "progress"]
 
@@ -36,6 +28,13 @@ class Update:
     job: Job
     kind: Kind
     event_id: int = 0
+    _texts: dict[Hashable, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def text(self, shape: Hashable, make: Callable[[], str]) -> str:
+        """The message in one shape, made once for all who read that shape."""
+        if shape not in self._texts:
+            self._texts[shape] = make()
+        return self._texts[shape]
 
     @property
     def is_last(self) -> bool:
@@ -76,24 +75,16 @@ class Mailbox:
 
 
 class Hub:
-    """Mailboxes of this process, and Redis when there is one."""
+    """The mailboxes of this process."""
 
-    def __init__(self, redis_url: str | None = None) -> None:
+    def __init__(self) -> None:
         self._boxes: set[Mailbox] = set()
-        self._redis = Redis.from_url(redis_url, socket_timeout=2.0) if redis_url else None
-        self._listener: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        if self._redis is not None:
-            self._listener = asyncio.create_task(self._listen(self._redis))
+        """Nothing to open."""
 
     async def close(self) -> None:
-        if self._listener is not None:
-            self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
-        if self._redis is not None:
-            await self._redis.aclose()
+        """Nothing to close."""
 
     @asynccontextmanager
     async def watch(self, user_id: str | None, job_id: str | None = None) -> AsyncIterator[Mailbox]:
@@ -107,45 +98,22 @@ class Hub:
 
     async def publish(self, update: Update) -> None:
         """Tell every watcher. Call it after the change is committed."""
-        if self._redis is None:
-            self._deliver(update)
-            return
-        text = f"{update.kind} {update.event_id} {update.job.model_dump_json()}"
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.set(f"{_CHANNEL}:{update.job.id}", update.job.model_dump_json(), ex=_CACHE_S)
-                pipe.publish(_CHANNEL, text)
-                await pipe.execute()
-        except (RedisError, OSError):
-            _LOG.warning("redis does not answer; this process's watchers are told directly")
-            self._deliver(update)
+        self._deliver(update)
 
     async def cached(self, job_id: str) -> Job | None:
-        """The job as it was last published, from Redis; None without it. It may be older than the row by a moment."""
-        if self._redis is None:
-            return None
-        try:
-            text = await self._redis.get(f"{_CHANNEL}:{job_id}")
-        except (RedisError, OSError):
-            return None
-        return Job.model_validate_json(text) if text else None
+        """The job as it was last published, where that is kept. It may be older than the row by a moment."""
+        return None
 
     def _deliver(self, update: Update) -> None:
         for box in self._boxes:
             if box.wants(update.job):
                 box.put(update)
 
-    async def _listen(self, redis: Redis) -> None:
-        while True:
-            try:
-                async with redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(_CHANNEL)
-                    while True:
-                        message = await channel.get_message(timeout=1.0)
-                        if message is None:
-                            continue
-                        kind, number, body = message["data"].decode().split(" ", 2)
-                        job = Job.model_validate_json(body)
-                        self._deliver(Update(job=job, kind=kind, event_id=int(number)))
-            except (RedisError, OSError):
-                await asyncio.sleep(_BACK_OFF_S)
+
+def open_hub(redis_url: str | None) -> Hub:
+    """The hub that the settings ask for."""
+    if redis_url is None:
+        return Hub()
+    from api.live_redis import RedisHub  # costs memory that a single process need not spend
+
+    return RedisHub(redis_url)

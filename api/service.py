@@ -13,7 +13,7 @@ from api.db import Database, database_url
 from api.dispatch import Dispatcher
 from api.idempotency import Idempotency
 from api.jobs import Jobs
-from api.live import Hub
+from api.live import open_hub
 from api.metrics import Metrics
 from api.reconcile import Reconciler
 from api.requests import JobParameters, Work, check_request
@@ -38,7 +38,7 @@ class Service:
     def __init__(self, settings: Settings, store: ArtifactStore, orchestrator: Orchestrator) -> None:
         self.settings, self.store, self.orchestrator = settings, store, orchestrator
         self.db = Database(database_url(settings))
-        self.hub = Hub(settings.redis_url)
+        self.hub = open_hub(settings.redis_url)
         self.tracking = Tracking(self.db, store, self.hub)
         self.jobs = Jobs(self.db, store, orchestrator, self.hub, self.tracking)
         self.revisions = Revisions(self.db, store, self.jobs, settings)

@@ -6,12 +6,14 @@ import asyncio
 import tempfile
 import time
 import uuid
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.tables import StoredFile
 from dubline.media.probe import probe
-from dubline.sample import SHORT_TEXT, make_sample
+from dubline.settings import Settings
 
 if TYPE_CHECKING:
     from api.service import Service
@@ -32,7 +34,7 @@ async def built_in_file(service: Service, user_id: str) -> StoredFile:
         service.settings.work_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=service.settings.work_dir) as folder:
             path = Path(folder) / CLIP_NAME
-            make_sample(path, service.settings, text=SHORT_TEXT, engine="espeak")
+            _speak(path, service.settings)
             media = probe(path, service.settings)
             return service.store.put_file(path, "application/octet-stream"), media
 
@@ -50,3 +52,15 @@ async def built_in_file(service: Service, user_id: str) -> StoredFile:
     )
     await service.uploads.record(row)
     return row
+
+
+def _speak(path: Path, settings: Settings) -> None:
+    """In a process of its own: the voice, and what it needs, would stay in this one's memory."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(_make, path, settings).result()
+
+
+def _make(path: Path, settings: Settings) -> None:
+    from dubline.sample import SHORT_TEXT, make_sample
+
+    make_sample(path, settings, text=SHORT_TEXT, engine="espeak")

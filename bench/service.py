@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 import httpx
@@ -174,7 +175,7 @@ async def _live(stack: _Stack, job_id: str, sockets: int, streams: int) -> list[
             for number in range(_SECONDS):
                 percentage = round(10 + number * 0.5, 2)
                 sent[percentage] = time.time()
-                await prefect.post("/api/events", json=[_event(job_id, percentage)])
+                (await prefect.post("/api/events", json=[_event(job_id, percentage)])).raise_for_status()
                 await asyncio.sleep(1)
         await asyncio.sleep(2)
         memory = psutil.Process(stack.pids["api"]).memory_info().rss
@@ -204,6 +205,7 @@ def _event(job_id: str, percentage: float) -> dict:
         "at_s": time.time(),
     }
     return {
+        "id": str(uuid.uuid4()),
         "occurred": now,
         "event": "dubline.progress",
         "resource": {"prefect.resource.id": f"dubline.job.{job_id}"},

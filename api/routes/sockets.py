@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import lru_cache, partial
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
@@ -48,8 +49,11 @@ class _Connection:
         self._websocket, self._service, self._user_id, self._label = websocket, service, user_id, label
 
     async def say(self, message: dict[str, Any]) -> None:
+        await self._send(json.dumps(message))
+
+    async def _send(self, text: str) -> None:
         async with asyncio.timeout(_SEND_S):
-            await self._websocket.send_text(json.dumps(message))
+            await self._websocket.send_text(text)
 
     async def run(self, box: Mailbox, render: Render, heard: Callable[[str], Awaitable[None]]) -> None:
         """Until the client leaves or no longer reads."""
@@ -76,13 +80,17 @@ class _Connection:
             if update is None:
                 await self.say({"type": "ping", "timestamp": iso(time.time())})
             else:
-                await self.say(render(update.job, False))
+                await self._send(update.text(render, partial(_rendered, render, update.job)))
 
     async def _read(self, heard: Callable[[str], Awaitable[None]]) -> None:
         while True:
             text = await self._websocket.receive_text()
             if len(text) <= _MOST_TEXT:
                 await asyncio.shield(heard(text))  # it may be in the middle of a transaction when the client leaves
+
+
+def _rendered(render: Render, job: Job) -> str:
+    return json.dumps(render(job, False))
 
 
 def _kind(text: str) -> str:
@@ -201,25 +209,11 @@ async def socket_health(websocket: WebSocket, service: Svc, user_id: UserId) -> 
 async def short(websocket: WebSocket, job_id: str, service: Svc, user_id: UserId) -> None:
     """Bare status objects; answers a `heartbeat`."""
 
-    def render(job: Job, _first: bool) -> dict[str, Any]:
-        resource = job_resource(job, "http://")
-        return {
-            "job_id": job.id,
-            "status": job.status,
-            "progress": resource.progress,
-            "stage": resource.progress_stage,
-            "message": resource.current_step,
-            "error_message": resource.error_message,
-            "created_at": resource.created_at,
-            "updated_at": resource.updated_at,
-            "completed_at": resource.completed_at,
-        }
-
     async def answer(kind: str, job: Job, say: Say) -> None:
         if kind in ("heartbeat", "ping"):
             await say({"type": "heartbeat", "job_id": job.id, "status": job.status, "timestamp": iso(time.time())})
 
-    await _watch_job(websocket, service, user_id, job_id, render, answer)
+    await _watch_job(websocket, service, user_id, job_id, _short_form, answer)
 
 
 @router.websocket("/ws/{job_id}")
@@ -235,6 +229,22 @@ async def updates(websocket: WebSocket, job_id: str, service: Svc, user_id: User
     await _watch_job(websocket, service, user_id, job_id, _updates(base_url), answer)
 
 
+def _short_form(job: Job, _first: bool) -> dict[str, Any]:
+    resource = job_resource(job, "http://")
+    return {
+        "job_id": job.id,
+        "status": job.status,
+        "progress": resource.progress,
+        "stage": resource.progress_stage,
+        "message": resource.current_step,
+        "error_message": resource.error_message,
+        "created_at": resource.created_at,
+        "updated_at": resource.updated_at,
+        "completed_at": resource.completed_at,
+    }
+
+
+@lru_cache(maxsize=16)  # one function for each address, so that what it makes is shared
 def _updates(base_url: str) -> Render:
     def render(job: Job, first: bool) -> dict[str, Any]:
         data = job_resource(job, base_url).model_dump(mode="json")

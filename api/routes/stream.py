@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
@@ -68,10 +69,12 @@ async def _events(service: Service, user_id: str, job_id: str, base_url: str, af
                 job = await service.jobs.get(user_id, job_id)
                 if job.status not in ENDED:
                     continue
+                yield _text(f"{last}-{_mark(job)}", _body(job, base_url))
             else:
                 job = update.job
                 last = max(last, update.event_id)
-            yield _text(f"{last}-{_mark(job)}", _body(job, base_url))
+                body = update.text(("stream", base_url), partial(_json, job, base_url))
+                yield f"id: {last}-{_mark(job)}\ndata: {body}\n\n"
 
 
 def _mark(job: Job) -> int:
@@ -80,6 +83,10 @@ def _mark(job: Job) -> int:
 
 def _body(job: Job, base_url: str) -> dict:
     return {"type": "status", **job_resource(job, base_url).model_dump(mode="json")}
+
+
+def _json(job: Job, base_url: str) -> str:
+    return json.dumps(_body(job, base_url))
 
 
 def _text(number: str, body: dict) -> str:

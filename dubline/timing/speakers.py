@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from dubline.models import SpeakerTurn, Word
 from dubline.timing.sentences import ends_sentence
 
@@ -17,6 +15,8 @@ def label_words(words: Sequence[Word], turns: Sequence[SpeakerTurn] | None) -> l
     """The speaker whose turn holds, or is nearest to, the middle of each word; everybody is `S1` without turns."""
     if not turns:
         return ["S1"] * len(words)
+    import numpy as np  # not at the top: the API has these rules in memory, and seldom a use for arrays
+
     starts = np.array([turn.start_s for turn in turns])
     ends = np.array([turn.end_s for turn in turns])
     out: list[str] = []

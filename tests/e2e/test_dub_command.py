@@ -15,6 +15,7 @@ from typing import Any
 import pysubs2
 import pytest
 
+from dubline.media.ffmpeg import ffmpeg_path
 from dubline.media.mux import stream_hash
 from dubline.media.probe import probe
 from dubline.settings import Settings, get_settings
@@ -55,6 +56,15 @@ def clip(media_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("in") / "talk.mp4"
     shutil.copy(media_dir / CLIP, copy)
     return copy
+
+
+@pytest.fixture(scope="module")
+def speech(media_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a minute of somebody who goes on speaking: there is time to end it in the middle."""
+    cut = tmp_path_factory.mktemp("in") / "speech.mp4"
+    source = media_dir / "video/real_manifesto_88s.mp4"
+    subprocess.run([ffmpeg_path(), "-v", "error", "-i", source, "-t", "30", "-c", "copy", cut], check=True)
+    return cut
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +144,13 @@ def test_a_second_language_starts_at_translation(home: Path, clip: Path, first: 
     assert (tmp_path / "talk.es.mp4").exists()
 
 
-def test_killed_while_speaking_it_takes_up_where_it_stopped(home: Path, media_dir: Path, tmp_path: Path) -> None:
+def test_killed_while_speaking_it_takes_up_where_it_stopped(home: Path, speech: Path, tmp_path: Path) -> None:
     """Kill -9 of the flow's process in the middle of synthesis: finished lines are not spoken again."""
     home_of_its_own = tmp_path / "home"
     home_of_its_own.mkdir()
     (home_of_its_own / "models").symlink_to((home / "models").resolve())
-    video = media_dir / "video/real_manifesto_88s.mp4"
     records = home_of_its_own / "artifacts" / "records" / "utterances"
-    arguments = (str(video), "--to", "pt-BR", "--from", "en", "--listen", "off", "--out", str(tmp_path / "out"))
+    arguments = (str(speech), "--to", "pt-BR", "--from", "en", "--listen", "off", "--out", str(tmp_path / "out"))
     with _start(home_of_its_own, *arguments) as child:
         deadline_s = time.monotonic() + 200
         while len(list(records.glob("*.json"))) < 3:
@@ -172,9 +181,8 @@ def _children(pid: int) -> list[int]:
     return [c.pid for c in psutil.Process(pid).children(recursive=True) if "deployments.local" in " ".join(c.cmdline())]
 
 
-def test_ctrl_c_cancels_cleanly(home: Path, media_dir: Path, tmp_path: Path) -> None:
-    video = media_dir / "video/real_manifesto_88s.mp4"
-    arguments = (str(video), "--to", "pt-BR", "--from", "en", "--voice", "pm_alex", "--out", str(tmp_path / "out"))
+def test_ctrl_c_cancels_cleanly(home: Path, speech: Path, tmp_path: Path) -> None:
+    arguments = (str(speech), "--to", "pt-BR", "--from", "en", "--voice", "pm_alex", "--out", str(tmp_path / "out"))
     records = home / "artifacts" / "records" / "utterances"
     before = len(list(records.glob("*.json")))
     with _start(home, *arguments) as child:

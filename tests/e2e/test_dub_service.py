@@ -108,8 +108,9 @@ def test_a_dub_is_a_job_whose_results_lie_beside_the_video(home: Path, clip: Pat
     assert again["wall_s"] < 20
 
 
-def test_ctrl_c_cancels_the_job(home: Path, clip: Path) -> None:
-    child = _start(home, str(clip), "--to", "pt-BR", "--from", "en", "--voice", "pm_santa")
+def test_ctrl_c_cancels_the_job(home: Path, media_dir: Path) -> None:
+    video = media_dir / "video/real_manifesto_88s.mp4"  # not done before it is cancelled
+    child = _start(home, str(video), "--to", "pt-BR", "--from", "en", "--voice", "pm_santa")
     _until(lambda: _is_working(home), 60)
     child.send_signal(signal.SIGINT)
     stdout, _ = child.communicate(timeout=60)

@@ -27,18 +27,6 @@ from tests.stack import Stack
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    started = Stack(tmp_path_factory.mktemp("home"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def clip(stack: Stack) -> Path:
-    return stack.new_clip()
-
-
 @pytest.fixture
 def client(stack: Stack) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=stack.url, timeout=60) as opened:
