@@ -70,6 +70,7 @@ class Database:
             options = {"poolclass": StaticPool}
         elif self.is_sqlite:
             Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+            options |= {"pool_size": 5, "max_overflow": 5}  # each connection is a thread with a cache of its own
         else:
             options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10}
         self.engine: AsyncEngine = create_async_engine(url, **options)

@@ -1,4 +1,7 @@
-"""What handlers ask for: the service, the user, the address the client sees."""
+"""What handlers ask for: the service, the user, the address the client sees.
+
+Coroutines, though none waits: FastAPI would give a plain function a thread for every request.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,16 @@ from api.service import Service
 from api.tables import LOCAL_USER
 
 
-def _service(connection: HTTPConnection) -> Service:
+async def _service(connection: HTTPConnection) -> Service:
     return connection.app.state.service
 
 
-def _user() -> str:
+async def _user() -> str:
     """The user of the request. Without accounts there is one."""
     return LOCAL_USER
 
 
-def _base_url(connection: HTTPConnection) -> str:
+async def _base_url(connection: HTTPConnection) -> str:
     url = str(connection.base_url).rstrip("/")
     return f"http{url.removeprefix('ws')}" if url.startswith("ws") else url
 

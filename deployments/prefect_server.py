@@ -45,12 +45,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def authorized(url: str, settings: Settings) -> urllib.request.Request:
+    """A GET of a page of the server, with its password."""
+    token = base64.b64encode(auth_string(settings).encode()).decode()
+    return urllib.request.Request(url, headers={"Authorization": f"Basic {token}"})
+
+
 def is_healthy(url: str, settings: Settings) -> bool:
     """Whether the server at `url` answers, as ours (our password is accepted)."""
-    token = base64.b64encode(auth_string(settings).encode()).decode()
-    request = urllib.request.Request(f"{url}/admin/version", headers={"Authorization": f"Basic {token}"})
     try:
-        with urllib.request.urlopen(request, timeout=2) as answer:
+        with urllib.request.urlopen(authorized(f"{url}/admin/version", settings), timeout=2) as answer:
             return answer.status == 200
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False

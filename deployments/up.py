@@ -183,11 +183,11 @@ def _children(settings: Settings, url: str, port: int, without: frozenset[str]) 
     if "engines" not in without:
         shared["ENGINE_SOCKET"] = str(engine_socket)
 
-    def child(name: str, *module: str) -> tuple[str, list[str], dict[str, str], Path]:
+    def child(name: str, *module: str, **variables: str) -> tuple[str, list[str], dict[str, str], Path]:
         # -P: a file of the current folder must not stand in for one of our modules.
         command = [sys.executable, "-P", "-m", *module]
         log = settings.dubline_home.absolute() / "logs" / f"{name}.log"
-        return name, command, shared, log
+        return name, command, {**shared, **variables}, log
 
     def serving(pid: int) -> None:
         with starting(settings):
@@ -206,7 +206,7 @@ def _children(settings: Settings, url: str, port: int, without: frozenset[str]) 
             stop_s=2.0,
         ),
         Child(
-            *child("api", "api"),
+            *child("api", "api", MALLOC_ARENA_MAX="2"),  # a heap for each thread would be kept for ever (glibc)
             check=lambda _pid: _answers((_address(settings.host), port), "/health/live"),
             stop_s=2.5,
         ),
