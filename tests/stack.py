@@ -141,17 +141,24 @@ class Stack:
             time.sleep(0.003)
 
     def kill(self, role: str, job_id: str) -> None:
-        """SIGKILL to one part; a flow's own process when the role is `flow`."""
-        pid = self.flow_pid(job_id) if role == "flow" else self.state["pids"][role]
+        """SIGKILL to one part; a job's own process when the role is `flow`, the one that has no job yet: `waiting`."""
+        if role in ("flow", "waiting"):
+            pid = self.flow_pid(job_id if role == "flow" else None)
+        else:
+            pid = self.state["pids"][role]
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def flow_pid(self, job_id: str) -> int | None:
-        run_id = self.job(job_id)["flow_run_id"]
+    def flow_pid(self, job_id: str | None) -> int | None:
+        """The process of a job's run, or the one that waits for a run."""
+        run_id = self.job(job_id)["flow_run_id"] if job_id else None
+        if job_id and not run_id:
+            return None
         for process in psutil.Process(self.state["pids"]["worker"]).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                if run_id and process.name() == process_name(run_id):
+                is_named = process.name().startswith("run-")
+                if (process.name() == process_name(run_id)) if run_id else not is_named:
                     return process.pid
         return None
 
