@@ -13,7 +13,7 @@ from api import problems
 from api.guards import Guards
 from api.metrics import CountRequests
 from api.problems import ProblemDocument
-from api.routes import info, jobs, page, queue, results, short, sockets, stream, transcript, uploads
+from api.routes import info, jobs, page, queue, results, short, sockets, stream, transcript, tus, uploads
 from api.runs import Orchestrator
 from api.service import Service
 from dubline.settings import Settings
@@ -48,7 +48,7 @@ def create_app(settings: Settings, store: ArtifactStore, orchestrator: Orchestra
     app.state.service = service
     problems.install(app)
     # Fixed paths under /jobs come before /jobs/{job_id}.
-    for module in (info, queue, uploads, jobs, results, transcript, stream, short, sockets, page):
+    for module in (info, queue, uploads, tus, jobs, results, transcript, stream, short, sockets, page):
         app.include_router(module.router)
     app.add_middleware(CountRequests, metrics=service.metrics)
     app.add_middleware(Guards)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _BODY_BYTES = 1024 * 1024
 _BULK_BYTES = 4 * 1024 * 1024
 _ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
-_STREAMED = re.compile(r"^/api/v1/upload/?$")
+_STREAMED = re.compile(r"^/api/v1/(upload/?|uploads/[^/]+)$")
 _BULK = re.compile(r"^/api/v1/jobs/bulk/?$")
 _DOCS = re.compile(r"^/(docs|redoc)(/|$)")
 

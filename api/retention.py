@@ -9,6 +9,7 @@ from sqlmodel import col, delete, select
 
 from api.db import Database
 from api.jobs import Jobs
+from api.resumable import ResumableUploads
 from api.states import ENDED
 from api.tables import Job, StoredFile
 from api.uploads import upload_record
@@ -22,8 +23,10 @@ _AT_ONCE = 200
 class Retention:
     """Deletes what is past its time, an hour after another."""
 
-    def __init__(self, db: Database, jobs: Jobs, store: ArtifactStore, retention_days: float) -> None:
-        self._db, self._jobs, self._store = db, jobs, store
+    def __init__(
+        self, db: Database, jobs: Jobs, resumable: ResumableUploads, store: ArtifactStore, retention_days: float
+    ) -> None:
+        self._db, self._jobs, self._resumable, self._store = db, jobs, resumable, store
         self._keep_s = retention_days * 24 * 3600.0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -33,8 +36,14 @@ class Retention:
             await pause(stop, _EVERY_S)
 
     async def once(self, now_s: float | None = None) -> tuple[int, int]:
-        """Delete old ended jobs, then old uploads that no job names. Returns how many of each."""
-        before_s = (time.time() if now_s is None else now_s) - self._keep_s
+        """Delete old ended jobs, old uploads that no job names, and pieces of uploads that nobody goes on with.
+
+        Returns:
+            How many jobs, and how many uploads that were whole.
+        """
+        now_s = time.time() if now_s is None else now_s
+        await self._resumable.sweep(now_s)
+        before_s = now_s - self._keep_s
         async with self._db.read() as session:
             old = select(Job.user_id, Job.id).where(col(Job.status).in_(ENDED), col(Job.ended_s) < before_s)
             jobs = list((await session.exec(old.limit(_AT_ONCE))).all())

@@ -17,6 +17,7 @@ from api.live import open_hub
 from api.metrics import Metrics
 from api.reconcile import Reconciler
 from api.requests import JobParameters, Work, check_request
+from api.resumable import ResumableUploads
 from api.retention import Retention
 from api.revisions import Revisions
 from api.runs import Orchestrator
@@ -43,12 +44,13 @@ class Service:
         self.jobs = Jobs(self.db, store, orchestrator, self.hub, self.tracking)
         self.revisions = Revisions(self.db, store, self.jobs, settings)
         self.uploads = Uploads(self.db, store, settings)
+        self.resumable = ResumableUploads(self.db, self.uploads, settings)
         self.idempotency = Idempotency(self.db)
         self.dispatcher = Dispatcher(self.db, self.jobs, orchestrator, self.tracking, settings)
         self.reconciler = Reconciler(
             self.db, self.jobs, orchestrator, self.tracking, settings, holder=self.dispatcher.holder
         )
-        self.retention = Retention(self.db, self.jobs, store, settings.retention_days)
+        self.retention = Retention(self.db, self.jobs, self.resumable, store, settings.retention_days)
         self.sockets: Counter[str] = Counter()
         """Open WebSocket connections by job id; `*` watches all jobs, `health` none."""
         self.metrics = Metrics()

@@ -36,6 +36,21 @@ class StoredFile(SQLModel, table=True):
     created_s: float
 
 
+class ResumableUpload(SQLModel, table=True):
+    """A file that comes in pieces: `offset_bytes` of it are safe. `file_id` is set when it is whole and stored."""
+
+    __tablename__ = "resumable_uploads"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(primary_key=True, max_length=36)
+    user_id: str = Field(index=True, max_length=36)
+    filename: str = Field(sa_column=Column(Text, nullable=False))
+    size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    offset_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    file_id: str | None = Field(default=None, max_length=36)
+    created_s: float
+    expires_s: float = Field(index=True)
+
+
 class Job(SQLModel, table=True):
     """A job and the last that was seen of its run.
 

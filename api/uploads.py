@@ -69,8 +69,8 @@ class Uploads:
         most = self._settings.max_upload_bytes
         if said is not None and said.isdigit():
             if int(said) > most + _MOST_FIELDS * _FIELD_BYTES:
-                raise _too_large(most)
-            _check_room(self._settings.work_dir, int(said))
+                raise too_large(most)
+            check_room(self._settings.work_dir, int(said))
         with work_folder(self._settings.work_dir) as folder:
             received = Received(path=folder / "upload")
             with received.path.open("wb") as file:
@@ -215,7 +215,7 @@ class _Form:
             return
         self._received.size_bytes += end - start
         if self._received.size_bytes > self._most:
-            raise _too_large(self._most)
+            raise too_large(self._most)
         piece = memoryview(data)[start:end]
         self.digest.update(piece)
         self._file.write(piece)
@@ -255,13 +255,15 @@ def _boundary(request: Request) -> bytes:
     return boundary
 
 
-def _check_room(folder: Path, size_bytes: int) -> None:
+def check_room(folder: Path, size_bytes: int) -> None:
+    """Raise `StorageFull` unless a file of this size, and a little more, fits beside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < size_bytes + _SPARE_BYTES:
         raise StorageFull("There is no room for this file.", hint="Try again when there is room.")
 
 
-def _too_large(most_bytes: int) -> Problem:
+def too_large(most_bytes: int) -> Problem:
+    """413, with the limit."""
     return Problem(
         413,
         "This file is larger than is allowed.",

@@ -22,6 +22,7 @@ _OWN = {
 }
 LIBRARIES = {
     "preact.js": _WEB / "node_modules/htm/preact/standalone.module.js",
+    "tus.js": _WEB / "node_modules/tus-js-client/dist/tus.min.js",
     "wavesurfer.js": _WEB / "node_modules/wavesurfer.js/dist/wavesurfer.esm.js",
     "regions.js": _WEB / "node_modules/wavesurfer.js/dist/plugins/regions.esm.js",
 }

@@ -100,7 +100,7 @@ async def upload(
         async def work(ids):
             file = await service.uploads.keep(user_id, received, file_id=ids.new())
             if checked is None:
-                return 201, _file_answer(file).model_dump(mode="json")
+                return 201, file_resource(file).model_dump(mode="json")
             job = await service.jobs.create(user_id, checked, file, status="uploaded", job_id=ids.new())
             resource = job_resource(job, base_url)
             body = UploadedJob(
@@ -139,7 +139,8 @@ def _config(work: Work) -> dict[str, Any]:
     return {**{name: work.request.get(name) for name in names}, **work.request}
 
 
-def _file_answer(file: StoredFile) -> UploadedFile:
+def file_resource(file: StoredFile) -> UploadedFile:
+    """A stored file as clients see it."""
     return UploadedFile(
         file_id=file.id,
         storage_path=storage_path(file),

@@ -63,26 +63,55 @@ export const jobPath = (id, rest = "") => `/api/v1/jobs/${encodeURIComponent(id)
 /** The address of an artifact. The attempt keeps a browser from showing what was made before. */
 export const artifactPath = (job, name) => jobPath(job.id, `/artifacts/${name}?attempt=${job.attempt}`);
 
-/** Send a file; `told` hears the share sent, 0 … 1. Returns the promise of the answer and a way to stop. */
-export function upload(file, fields, told) {
-  const request = new XMLHttpRequest();
-  const done = new Promise((resolve, reject) => {
-    request.upload.onprogress = (event) => event.lengthComputable && told(event.loaded / event.total);
-    request.onload = () => {
-      const data = parsed(request.responseText);
-      if (request.status === 201) resolve(data);
-      else reject(new Problem(request.status, data));
+let sender = null;
+
+/** The library for uploads in pieces, fetched when the first file is sent: it is larger than the rest of the page. */
+function tus() {
+  sender ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = "/web/lib/tus.js";
+    script.onload = () => resolve(window.tus);
+    script.onerror = () => {
+      sender = null;
+      reject(new Problem(0, { detail: "A library of the page is not installed.", code: "library", hint: "Run `make setup` with npm." }));
     };
-    request.onerror = () => reject(new Problem(0, null));
-    request.onabort = () => reject(new Problem(0, { detail: "The upload was stopped.", code: "stopped", hint: " " }));
+    document.head.append(script);
   });
-  const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) if (value !== "") form.append(name, value);
-  form.append("file", file);
-  request.open("POST", "/api/v1/upload");
-  request.setRequestHeader("Accept", "application/json");
-  request.send(form);
-  return { done, stop: () => request.abort() };
+  return sender;
+}
+
+/**
+ * Store a file; `told` hears the share sent, 0 … 1. A cut line is taken up again. Gives the promise of the file's id, and
+ * ways to pause, to go on and to stop.
+ */
+export function upload(file, told) {
+  let sending = null;
+  let stopped = null;
+  const done = tus().then(
+    (library) =>
+      new Promise((resolve, reject) => {
+        stopped = () => reject(new Problem(0, { detail: "The upload was stopped.", code: "stopped", hint: " " }));
+        sending = new library.Upload(file, {
+          endpoint: "/api/v1/uploads",
+          metadata: { filename: file.name },
+          retryDelays: [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000],
+          storeFingerprintForResuming: false,
+          onProgress: (have, all) => told(have / all),
+          onSuccess: () => resolve(new URL(sending.url, location.href).pathname.split("/").pop()),
+          onError: (error) => {
+            const answer = error.originalResponse;
+            reject(new Problem(answer?.getStatus() || 0, parsed(answer?.getBody() || "")));
+          },
+        });
+        sending.start();
+      }),
+  );
+  return {
+    done,
+    pause: () => sending?.abort(),
+    resume: () => sending?.start(),
+    stop: () => (sending?.abort(true).catch(() => {}), stopped?.()),
+  };
 }
 
 /** Follow one job until it ends: events while the stream stands, otherwise a look every two seconds. */

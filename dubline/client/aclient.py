@@ -12,10 +12,9 @@ import httpx
 from dubline.client.download import fetch
 from dubline.client.resources import Artifact, Event, Job, JobPage, StoredFile, Transcript
 from dubline.client.transport import Transport
+from dubline.client.upload import send
 from dubline.client.waiting import WAYS, Polling, Waiting, Way
 from dubline.errors import ApiError, InputError
-
-_UPLOAD_S = 3600.0
 
 
 class AsyncClient:
@@ -78,27 +77,27 @@ class AsyncClient:
         answer = await self._transport.call(method, path, json=json, params=params, creates=method == "POST")
         return answer.json() if answer.content else None
 
-    async def upload(self, file: Path, *, filename: str | None = None) -> StoredFile:
-        """Store a file. It is streamed; repeated after a cut line, it is stored once.
+    async def upload(
+        self, file: Path, *, filename: str | None = None, told: Callable[[int, int], None] = lambda _have, _all: None
+    ) -> StoredFile:
+        """Store a file. It is streamed, and goes on where a cut line or a service that was away stopped it.
+
+        Args:
+            file: What is sent.
+            filename: Its name there; its own by default.
+            told: Called with the bytes that were sent, and all.
 
         Raises:
             InputError: there is no such file.
-            ApiError: the service refuses it.
+            ApiError: the service refuses it, or the line is cut again and again.
         """
         if not file.is_file():
             raise InputError(
                 f"There is no file called {file.name}.", code="file_missing", hint="Check the name and the folder."
             )
-        # A name need not be text on every system; a header must be.
+        # A name need not be text on every system; in the protocol it must be.
         name = filename or os.fsencode(file.name).decode(errors="replace")
-        with file.open("rb") as content:
-
-            def body() -> dict[str, Any]:
-                content.seek(0)
-                return {"files": {"file": (name, content, "application/octet-stream")}}
-
-            answer = await self._transport.call("POST", "/api/v1/upload", creates=True, body=body, timeout_s=_UPLOAD_S)
-        return StoredFile.model_validate(answer.json())
+        return await send(self._transport, file, name, told)
 
     async def submit(self, source: Path | str | StoredFile, to: str | None = None, **parameters: Any) -> Job:
         """Create and start a job over a file, or over one that is stored already (its id).

@@ -67,8 +67,10 @@ class Client:
     def request(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         return self._do(self._client.request(method, path, json=json, params=params))
 
-    def upload(self, file: Path, *, filename: str | None = None) -> StoredFile:
-        return self._do(self._client.upload(file, filename=filename))
+    def upload(
+        self, file: Path, *, filename: str | None = None, told: Callable[[int, int], None] = lambda _have, _all: None
+    ) -> StoredFile:
+        return self._do(self._client.upload(file, filename=filename, told=told))
 
     def submit(self, source: Path | str | StoredFile, to: str | None = None, **parameters: Any) -> Job:
         return self._do(self._client.submit(source, to, **parameters))

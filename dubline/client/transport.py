@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -41,7 +41,7 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._retries, self._delay_s = retries, delay_s
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self.http = httpx.AsyncClient(base_url=self.base_url, headers=self.headers, timeout=timeout_s, transport=http)
 
     async def close(self) -> None:
@@ -55,8 +55,8 @@ class Transport:
         json: Any = None,
         params: Mapping[str, Any] | None = None,
         creates: bool = False,
-        body: Callable[[], dict[str, Any]] | None = None,
         timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """One request, repeated while the reason why it fails passes.
 
@@ -67,12 +67,12 @@ class Transport:
             params: Query; those that are None are left out.
             timeout_s: Longest wait for the answer, instead of the client's own.
             creates: Send an idempotency key, so that a repeated request makes one thing.
-            body: Makes further arguments of the request anew for each attempt (an opened file).
+            headers: Further headers.
 
         Raises:
             ApiError: the service refuses, or does not answer.
         """
-        headers = {"Idempotency-Key": uuid.uuid4().hex} if creates else {}
+        sent = {**(headers or {}), **({"Idempotency-Key": uuid.uuid4().hex} if creates else {})}
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             try:
@@ -81,9 +81,8 @@ class Transport:
                     path,
                     json=json,
                     params={k: v for k, v in (params or {}).items() if v is not None},
-                    headers=headers,
-                    timeout=timeout_s or self._timeout_s,
-                    **(body() if body else {}),
+                    headers=sent,
+                    timeout=timeout_s or self.timeout_s,
                 )
             except httpx.TransportError as error:
                 if last:

@@ -49,13 +49,14 @@ class _Faulty(httpx.AsyncHTTPTransport):
     Attributes:
         storms: How many further answers are 503.
         cuts: How many further downloads end after half a megabyte or half their content.
+        cut_pieces: How many further pieces of an upload end in the middle.
         lost: How many further answers to a POST are lost after the service has acted.
         spoiled: Whether downloads have a wrong byte.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.storms = self.cuts = self.lost = 0
+        self.storms = self.cuts = self.lost = self.cut_pieces = 0
         self.spoiled = False
         self.seen: Counter[str] = Counter()
 
@@ -64,6 +65,10 @@ class _Faulty(httpx.AsyncHTTPTransport):
         if self.storms:
             self.storms -= 1
             return httpx.Response(503, headers={"Retry-After": "0"}, json={"detail": "busy", "code": "busy"})
+        if request.method == "PATCH" and self.cut_pieces:
+            self.cut_pieces -= 1
+            assert isinstance(request.stream, httpx.AsyncByteStream)
+            request.stream = _Cut(request.stream, is_cut=True, is_spoiled=False)
         answer = await super().handle_async_request(request)
         if request.method == "POST" and self.lost:
             self.lost -= 1
@@ -127,11 +132,14 @@ async def test_storms_and_lost_answers_make_one_job(stack: Stack, clip: Path) ->
     network = _Faulty()
     async with AsyncClient(stack.url, http=network, retry_delay_s=0.05) as client:
         before = (await client.list()).total_count
-        network.storms, network.lost = 3, 1
+        network.storms, network.lost, network.cut_pieces = 3, 1, 3
         stored = await client.upload(clip, filename="storm.mp4")
         network.storms, network.lost = 3, 1
         job = await client.submit(stored, "es", source_language="en")
         assert network.seen["POST"] == 10
+        assert stored.sha256 == hashlib.sha256(clip.read_bytes()).hexdigest()
+        assert network.cut_pieces == 0
+        assert network.seen["PATCH"] == 4
         network.storms = 4
         assert (await client.wait(job.id, timeout_s=120, ways=("poll",))).status == "completed"
         assert (await client.list()).total_count == before + 1

@@ -168,10 +168,10 @@ def test_killed_while_speaking_it_takes_up_where_it_stopped(home: Path, speech: 
     after = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
     lines = _report(answer)["timing"]["lines"]
     stats = [s for s in _report(answer)["provenance"]["stages"] if s["stage"] == "synthesize"]
-    made, reused = sum(s["made"] for s in stats), sum(s["reused"] for s in stats)
-    assert made + reused == len(lines) == len(after)
-    assert made <= len(lines) - len(finished) + 1  # a batch that had ended counts what it made before the kill
+    # A batch that had ended counts what it made before the kill, so the proof is in the lines' own files.
+    assert sum(s["made"] + s["reused"] for s in stats) == len(lines) == len(after)
     assert {k: after[k] for k in finished} == finished
+    assert len(finished) < len(lines)
     assert answer["run"]["busy_s"].get("stt:faster-whisper", 0) == 0
 
 

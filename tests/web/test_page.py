@@ -90,6 +90,36 @@ def test_drop_a_file_watch_it_and_play_the_dub(page: Page, clip: Path) -> None:
     assert fetched.value.path().stat().st_size > 10_000
 
 
+def test_an_upload_is_paused_goes_on_and_survives_a_cut_line(page: Page, clip: Path, stack: Stack) -> None:
+    pieces: list[int] = []
+
+    def pieces_fail(route: Route) -> None:
+        if route.request.method != "PATCH":
+            route.continue_()
+            return
+        pieces.append(int(route.request.headers["upload-offset"]))
+        if len(pieces) == 2:
+            route.abort()  # the line is cut
+        elif len(pieces) > 2:
+            route.continue_()
+        # the first one hangs until it is paused
+
+    page.route("**/api/v1/uploads/*", pieces_fail)
+    page.goto("/")
+    page.locator("#file").set_input_files({"name": "held.mp4", "mimeType": "video/mp4", "buffer": clip.read_bytes()})
+    choose(page, "Spoken language", "eng", "English en")
+    choose(page, "Dub into", "brazil", "Brazilian Portuguese")
+    page.get_by_role("button", name="Dub this video").click()
+    page.get_by_role("button", name="Pause the upload").click()
+    expect(page.get_by_text("Paused, ")).to_be_visible()
+    page.wait_for_timeout(800)
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_url("**/#/jobs/*")
+    job = stack.job(page.url.rpartition("/")[2])
+    assert (job["filename"], job["file_size"]) == ("held.mp4", clip.stat().st_size)
+    assert len(pieces) == 3
+
+
 def test_a_line_is_played_when_it_is_clicked(page: Page, done: str) -> None:
     page.goto(f"/#/jobs/{done}")
     wait_done(page)

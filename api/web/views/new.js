@@ -1,6 +1,6 @@
 // A new dub: a file, two languages, a voice; everything else has a sensible default and is folded away.
 import { html, useEffect, useRef, useState } from "../lib/preact.js";
-import { get, once, upload, watchJobs } from "../api.js";
+import { get, once, post, upload, watchJobs } from "../api.js";
 import { Icon } from "../icons.js";
 import { Bar, IconButton, Status, Trouble, useAnswer, useTitle } from "../parts.js";
 import { language, pair, size, when } from "../words.js";
@@ -100,6 +100,7 @@ export function New() {
   const [voice, setVoice] = useState("");
   const [more, setMore] = useState(DEFAULTS);
   const [sent, setSent] = useState(null);
+  const [paused, setPaused] = useState(false);
   const [error, setError] = useState(null);
   const sending = useRef(null);
 
@@ -130,12 +131,14 @@ export function New() {
     const engine = voices.data?.voices.find((v) => v.id === voice)?.engine || "";
     const fields = { target_language: target, tts_voice: voice, tts_engine: engine, ...more };
     if (source !== "auto") fields.source_language = source;
-    sending.current = upload(file, fields, setSent);
+    setPaused(false);
+    sending.current = upload(file, setSent);
     try {
-      const made = await sending.current.done;
+      fields.file_id = await sending.current.done;
+      const made = await post("/api/v1/jobs", Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== "")));
       localStorage.setItem(LAST, target);
       sending.current = null;
-      location.hash = `#/jobs/${made.job_id}`;
+      location.hash = `#/jobs/${made.id}`;
     } catch (problem) {
       sending.current = null;
       setSent(null);
@@ -143,6 +146,10 @@ export function New() {
     }
   };
   const busy = sent !== null;
+  const hold = () => {
+    sending.current?.[paused ? "resume" : "pause"]();
+    setPaused(!paused);
+  };
   const set = (name) => (event) => setMore({ ...more, [name]: event.target.value });
   const engines = [...new Set((voices.data?.voices || []).map((v) => v.engine))];
   return html`<div class="narrow">
@@ -192,7 +199,8 @@ export function New() {
       ${busy
         ? html`<div class="sending">
             <${Bar} value=${sent * 100} label="Upload" />
-            <div class="row"><span>${sent < 1 ? `Sending, ${Math.round(sent * 100)} %` : "Looking at it"}</span>
+            <div class="row"><span>${sent >= 1 ? "Looking at it" : `${paused ? "Paused" : "Sending"}, ${Math.round(sent * 100)} %`}</span>
+              ${sent < 1 && html`<${IconButton} icon=${paused ? "play" : "pause"} label=${paused ? "Go on" : "Pause the upload"} onClick=${hold} />`}
               <${IconButton} icon="close" label="Stop the upload" onClick=${() => sending.current?.stop()} /></div>
           </div>`
         : html`<button class="primary" type="submit">Dub this video</button>`}
