@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -27,6 +29,12 @@ def client_for(url: str | None):
     from dubline.stack import running_service
 
     return Client(url or running_service(get_settings()))
+
+
+def _transfers(is_silent: bool) -> Progress:
+    """A bar for each file on its way."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, console=err, transient=True, disable=is_silent)
 
 
 def submit(
@@ -55,9 +63,14 @@ def submit(
             raise InputError("--option wants NAME=VALUE.", code="option_invalid", hint="For example -o background=mute")
         parameters[name] = value
     jobs = []
-    with client_for(url) as client:
+    bar = _transfers(as_json)
+    with client_for(url) as client, bar:
         for video in videos:
-            stored = client.upload(video)
+            task = bar.add_task(escape(os.fsencode(video.name).decode(errors="replace")), total=None)
+            stored = client.upload(
+                video, told=lambda have, size, task=task: bar.update(task, completed=have, total=size)
+            )
+            bar.remove_task(task)
             for language in to or [None]:
                 jobs.append(client.submit(stored, language, **parameters))
                 if not as_json:
@@ -194,15 +207,7 @@ def download(
     from dubline.storage.export import EXPORTED, output_folder
 
     files = {}
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=err,
-        transient=True,
-    )
-    bar.disable = as_json
+    bar = _transfers(as_json)
     with client_for(url) as client, output_folder(folder), bar:
         rows = client.artifacts(job_id)
         wanted = {r.name for r in rows} if name == ["all"] else set(name or EXPORTED)

@@ -53,7 +53,10 @@ def run_dub(
             job: Job | None = None
             try:
                 bar.show(None, "Handing over the video")
-                job = client.submit(video, **_parameters(options))
+                stored = client.upload(
+                    video, told=lambda have, size: bar.show(None, f"Handing over the video, {100 * have // size} %")
+                )
+                job = client.submit(stored, **_parameters(options))
                 ended = client.wait(job.id, changed=lambda now: bar.show(_shown(now), now.current_step)).check()
                 bar.show(None, "Fetching the results")
                 answer = _fetch(client, ended, video, folder, began_s)

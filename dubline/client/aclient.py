@@ -95,6 +95,8 @@ class AsyncClient:
             raise InputError(
                 f"There is no file called {file.name}.", code="file_missing", hint="Check the name and the folder."
             )
+        if not file.stat().st_size:
+            raise InputError(f"{file.name} is empty.", code="file_empty", hint="Choose another file.")
         # A name need not be text on every system; in the protocol it must be.
         name = filename or os.fsencode(file.name).decode(errors="replace")
         return await send(self._transport, file, name, told)

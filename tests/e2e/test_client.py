@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -264,3 +266,42 @@ def test_a_line_is_edited_and_rendered_by_command(stack: Stack, done: str) -> No
     assert (again["rendered_revision"], again["segments"][0]["text"]) == (1, "Un texto nuevo.")
     assert _command(stack, "edit", done, "--line", "nobody=x").returncode == 2
     assert "lines to speak again" in _command(stack, "edit", done, "--undo").stdout
+
+
+def _examples() -> dict[str, str]:
+    """The command line that the help of each command gives, by command."""
+    root = Path(__file__).resolve().parents[2] / "dubline"
+    texts = [path.read_text() for path in sorted(root.glob("cli*.py"))]
+    lines = [line for text in texts for line in re.findall(r"Example: (dubline .+)", text)]
+    return {line.split()[1]: line for line in lines}
+
+
+def test_the_examples_of_the_help_do_what_they_say(stack: Stack, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "talk.mp4").write_bytes(clip.read_bytes())
+    examples = _examples()
+    assert {"dub", "submit", "jobs", "show", "watch", "cancel", "retry", "download", "edit", "report"} <= set(examples)
+    job_id = line_id = ""
+
+    def run(name: str) -> subprocess.CompletedProcess[str]:
+        line = examples.pop(name).replace("JOB", job_id).replace("u3fa1c2d4", line_id).replace("--jobs 100", "--jobs 2")
+        done = _command(stack, *shlex.split(line)[1:], folder=tmp_path)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        return done
+
+    job_id = run("submit").stdout.split()[0]
+    run("jobs")
+    run("cancel")
+    assert _command(stack, "watch", job_id).returncode == 2
+    run("retry")
+    run("watch")
+    assert "completed" in run("show").stdout
+    run("download")
+    assert any((tmp_path / "dubbed").glob("*.pt-BR.mp4"))
+    line_id = stack.call("GET", f"/api/v1/jobs/{job_id}/transcript").json()["segments"][0]["id"]
+    run("edit")
+    assert _command(stack, "watch", job_id).returncode == 0
+    run("dub")
+    assert (tmp_path / "talk.pt-BR.mp4").exists()
+    run("report")
+    run("load")
+    assert examples == {}

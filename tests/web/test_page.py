@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +308,18 @@ def test_the_page_is_there_within_a_second(context: BrowserContext) -> None:
         times_ms.append(page.evaluate("performance.now()"))
         page.close()
     assert min(times_ms) < 1000
+
+
+def test_a_dead_letter_is_put_back(page: Page, stack: Stack, clip: Path) -> None:
+    job_id = dub(page, clip, "unlucky.mp4")
+    wait_done(page)
+    error = {"code": "engine_lost", "message": "It was lost too often.", "hint": "", "retryable": True, "details": {}}
+    with closing(sqlite3.connect(stack.home / "dubline.db", timeout=20)) as db, db:
+        values = ("failed", json.dumps(error), job_id)
+        db.execute("UPDATE jobs SET status = ?, error = ?, is_dead = 1 WHERE id = ?", values)
+    page.goto("/#/system")
+    letter = page.get_by_role("listitem").filter(has_text="unlucky.mp4")
+    letter.get_by_role("button", name="Put back").click()
+    expect(letter).to_have_count(0)
+    assert stack.wait([job_id], 120)[job_id]["status"] == "completed"
+    assert stack.job(job_id)["attempt"] == 2

@@ -103,6 +103,7 @@ export function New() {
   const [paused, setPaused] = useState(false);
   const [error, setError] = useState(null);
   const sending = useRef(null);
+  const stored = useRef(null);
 
   const pairs = can.data?.pairs || [];
   const targets = [...new Set(pairs.filter((p) => source === "auto" || p.source === source).map((p) => p.target))];
@@ -132,9 +133,13 @@ export function New() {
     const fields = { target_language: target, tts_voice: voice, tts_engine: engine, ...more };
     if (source !== "auto") fields.source_language = source;
     setPaused(false);
-    sending.current = upload(file, setSent);
     try {
-      fields.file_id = await sending.current.done;
+      // A file that is there already is not sent again when only a choice was refused.
+      if (stored.current?.file !== file) {
+        sending.current = upload(file, setSent);
+        stored.current = { file, id: await sending.current.done };
+      }
+      fields.file_id = stored.current.id;
       const made = await post("/api/v1/jobs", Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== "")));
       localStorage.setItem(LAST, target);
       sending.current = null;
