@@ -87,6 +87,7 @@ function tus() {
 export function upload(file, told) {
   let sending = null;
   let stopped = null;
+  let held = false;
   const done = tus().then(
     (library) =>
       new Promise((resolve, reject) => {
@@ -103,13 +104,19 @@ export function upload(file, told) {
             reject(new Problem(answer?.getStatus() || 0, parsed(answer?.getBody() || "")));
           },
         });
-        sending.start();
+        if (!held) sending.start();
       }),
   );
   return {
     done,
-    pause: () => sending?.abort(),
-    resume: () => sending?.start(),
+    pause: () => {
+      held = true;
+      sending?.abort();
+    },
+    resume: () => {
+      held = false;
+      sending?.start();
+    },
     stop: () => (sending?.abort(true).catch(() => {}), stopped?.()),
   };
 }

@@ -188,7 +188,9 @@ def faulty(url: str, share: float, *faults: str) -> Iterator[FaultyServer]:
         server.stop()
 
 
-@pytest.mark.parametrize("fault", ["busy", "reset", "silent", "refused"])
+@pytest.mark.parametrize(
+    "fault", ["silent", "refused", *(pytest.param(f, marks=pytest.mark.slow) for f in ("busy", "reset"))]
+)
 def test_a_server_that_is_away_is_a_typed_error_in_time(fault: str, bucket_url: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         if fault in ("busy", "reset"):

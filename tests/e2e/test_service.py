@@ -230,6 +230,7 @@ def test_a_large_upload_is_not_held_in_memory(stack: Stack) -> None:
     assert not list((stack.home / "work").glob("*/upload"))
 
 
+@pytest.mark.slow
 def test_status_stays_quick_under_many_readers(stack: Stack) -> None:
     job_id = stack.submit()
     times = []

@@ -168,6 +168,7 @@ def test_kokoro_out_of_memory_is_retryable(speaker: Any, monkeypatch: pytest.Mon
     assert failure.value.retryable
 
 
+@pytest.mark.slow
 def test_kokoro_speaks_long_texts_in_parts_and_refuses_unknown_voices(speaker: Any) -> None:
     sentence = "Esta frase é curta, mas há muitas delas. "
     one = speaker.synthesize(sentence, voice="pf_dora", language="pt-BR")

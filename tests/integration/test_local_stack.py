@@ -65,6 +65,7 @@ def _dub(path: str, folder: Path, home: Path, *options: str, **environment: str)
     return answer
 
 
+@pytest.mark.slow
 def test_engines_that_fail_now_and_then_are_asked_again(media_dir: Path, home: Path, tmp_path: Path) -> None:
     source = str(media_dir / "video/real_eth_lecture_10s.mov")
     answer = _dub(source, tmp_path, home, SIMULATED_ERROR_RATE="0.25")
@@ -75,7 +76,13 @@ def test_engines_that_fail_now_and_then_are_asked_again(media_dir: Path, home: P
 
 @pytest.mark.parametrize(
     "name",
-    [b"-vf=movie.mp4", b"a\nb'c\"d.mp4", "日本語 🎬 %05d.mp4".encode(), b"not \xff text.mp4", b"x" * 251 + b".mp4"],
+    [
+        b"a\nb'c\"d.mp4",
+        b"not \xff text.mp4",
+        pytest.param(b"-vf=movie.mp4", marks=pytest.mark.slow),
+        pytest.param("日本語 🎬 %05d.mp4".encode(), marks=pytest.mark.slow),
+        pytest.param(b"x" * 251 + b".mp4", marks=pytest.mark.slow),
+    ],
 )
 def test_any_file_name_will_do(name: bytes, media_dir: Path, home: Path, tmp_path: Path) -> None:
     source = tmp_path / os.fsdecode(name)

@@ -44,8 +44,15 @@ def settle(page: Page, name: str) -> None:
         page.locator(".jobs li").first.wait_for()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (360, "light"),
+        (1440, "dark"),
+        pytest.param(360, "dark", marks=pytest.mark.slow),
+        pytest.param(1440, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     browser: Browser, stack: Stack, places: dict[str, str], theme: Literal["light", "dark"], width: int
 ) -> None:
