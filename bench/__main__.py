@@ -37,7 +37,7 @@ def main() -> int:
     if not lecture.is_file():
         print(f"the clip {lecture.name} is not there; give its folder with --media", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory(prefix="dubline-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dubline-bench-", ignore_cleanup_errors=True) as folder:
         return _bench(arguments, lecture, talk, Path(folder))
 
 

@@ -112,6 +112,8 @@ def test_an_upload_is_paused_goes_on_and_survives_a_cut_line(page: Page, clip: P
     choose(page, "Spoken language", "eng", "English en")
     choose(page, "Dub into", "brazil", "Brazilian Portuguese")
     page.get_by_role("button", name="Dub this video").click()
+    while not pieces:
+        page.wait_for_timeout(20)
     page.get_by_role("button", name="Pause the upload").click()
     expect(page.get_by_text("Paused, ")).to_be_visible()
     page.wait_for_timeout(800)
