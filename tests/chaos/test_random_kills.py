@@ -80,7 +80,8 @@ async def test_ten_thousand_claims_by_eight(kind: str, tmp_path: Path, request: 
         async def claimer(db: Database) -> None:
             nonlocal won
             for number in range(1250):
-                won += await claim(db, f"r4-{number}", for_s=3600) is not None
+                fence = await claim(db, f"r4-{number}", for_s=3600)
+                won += fence is not None  # not in one line: `won` would be read before the others have counted
 
         began_s = time.monotonic()
         await asyncio.gather(*(claimer(db) for db in bases))
