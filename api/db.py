@@ -66,12 +66,17 @@ class Database:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         options: dict[str, Any] = {"pool_pre_ping": True}
+        self._lost: tuple[type[Exception], ...] = ()
         if url == "sqlite+aiosqlite://":
             options = {"poolclass": StaticPool}
         elif self.is_sqlite:
             Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
             options |= {"pool_size": 5, "max_overflow": 5}  # each connection is a thread with a cache of its own
         else:
+            from asyncpg import exceptions
+
+            # SQLAlchemy hands what the driver raises while it connects through as it is.
+            self._lost = (exceptions.OperatorInterventionError, exceptions.PostgresConnectionError)
             options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10}
         self.engine: AsyncEngine = create_async_engine(url, **options)
         if self.is_sqlite:
@@ -105,7 +110,7 @@ class Database:
             async with AsyncSession(self.engine, expire_on_commit=False) as session:
                 await session.connection(execution_options=options)
                 yield session
-        except (DBAPIError, OSError, PoolTimeout) as error:
+        except (DBAPIError, OSError, PoolTimeout, *self._lost) as error:
             if isinstance(error, DBAPIError) and not _is_connection_fault(error):
                 raise
             raise DatabaseUnavailable("The database does not answer.", hint="Try again in a moment.") from error
@@ -115,7 +120,7 @@ class Database:
         try:
             async with self.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, *self._lost) as error:
             raise DatabaseUnavailable("The database does not answer.", hint="Look at its log.") from error
 
     async def migrate(self) -> None:
