@@ -51,7 +51,7 @@ check: $(READY)  ## Format, lint, types, import contracts
 test: setup check  ## The whole test suite but the slow tables
 	@$(BIN)/pytest -m "not slow and not chaos"
 
-test-slow: setup  ## What takes longer: every file of the media folder, fuzzing, all odd names, 3,000 requests
+test-slow: setup  ## What takes longer: every file of the media folder, fuzzing, all odd names, thousands of requests
 	@$(BIN)/pytest -m slow
 
 chaos: setup  ## Kill every part of a running stack at every stage boundary, and at random

@@ -103,18 +103,16 @@ class ResumableUploads:
             StorageFull: no room.
         """
         row = await self.get(user_id, upload_id)
+        if row.file_id is not None:
+            _check_offset(row, offset)
+            return row
         with self._locked(upload_id) as file:
             row = await self.get(user_id, upload_id)  # as it is now that nobody else writes
-            if offset != row.offset_bytes:
-                raise Problem(
-                    409,
-                    "The upload does not stand at this offset.",
-                    code="upload_offset",
-                    hint="Ask for the offset (HEAD) and go on from there.",
-                    details={"offset": row.offset_bytes},
-                )
+            _check_offset(row, offset)
             if row.file_id is not None:
                 return row
+            if os.fstat(file.fileno()).st_size < row.offset_bytes:
+                raise _lost()
             await asyncio.to_thread(_cut, file, row.offset_bytes)
             at = row.offset_bytes
             digest = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
@@ -153,6 +151,9 @@ class ResumableUploads:
             Problem: 404, 410, 423.
         """
         await self.get(user_id, upload_id)
+        if not self._path(upload_id).exists():  # finished, or lost: nobody writes
+            await self._forget([upload_id])
+            return
         with self._locked(upload_id):
             await self._forget([upload_id])
 
@@ -198,7 +199,11 @@ class ResumableUploads:
     @contextmanager
     def _locked(self, upload_id: str) -> Iterator[BinaryIO]:
         """The file of an upload, which nobody else writes; the kernel gives the lock up when the process dies."""
-        descriptor = os.open(self._path(upload_id), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            # Never made anew: what was counted would come back as zeros.
+            descriptor = os.open(self._path(upload_id), os.O_RDWR)
+        except FileNotFoundError as error:
+            raise _lost() from error
         with os.fdopen(descriptor, "r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -207,6 +212,21 @@ class ResumableUploads:
                     423, "Another piece of this upload is being written.", code="upload_busy", retryable=True
                 ) from error
             yield file
+
+
+def _check_offset(row: ResumableUpload, offset: int) -> None:
+    if offset != row.offset_bytes:
+        raise Problem(
+            409,
+            "The upload does not stand at this offset.",
+            code="upload_offset",
+            hint="Ask for the offset (HEAD) and go on from there.",
+            details={"offset": row.offset_bytes},
+        )
+
+
+def _lost() -> Problem:
+    return Problem(410, "The pieces of this upload are not here any more.", code="upload_lost", hint="Begin again.")
 
 
 def _cut(file: BinaryIO, length: int) -> None:

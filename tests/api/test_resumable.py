@@ -121,6 +121,28 @@ def test_no_media_given_up_and_expired_ones_leave_nothing(harness: Harness) -> N
     assert list((harness.service.settings.dubline_home / "uploads").iterdir()) == []
 
 
+def test_lost_pieces_are_never_taken_for_zeros_and_an_ended_upload_stays_ended(harness: Harness) -> None:
+    data = harness.clip.read_bytes()
+    folder = harness.service.settings.dubline_home / "uploads"
+    at = _begin(harness, len(data))
+    assert _send(harness, at, 0, data[:1000]).status_code == 204
+    (part,) = folder.iterdir()
+    os.truncate(part, 500)
+    assert _send(harness, at, 1000, data[1000:]).json()["code"] == "upload_lost"
+    part.unlink()
+    assert _send(harness, at, 1000, data[1000:]).status_code == 410
+    assert harness.client.delete(at, headers=TUS).status_code == 204
+    at = _begin(harness, len(data))
+    assert _send(harness, at, 0, data).status_code == 204
+    assert _send(harness, at, len(data), b"").status_code == 204
+    assert _send(harness, at, 0, data).status_code == 409
+    file_id = harness.client.get(at).json()["file_id"]
+    assert harness.client.delete(at, headers=TUS).status_code == 204
+    assert list(folder.iterdir()) == []
+    job = harness.client.post("/api/v1/jobs", json={"file_id": file_id, "target_language": "es"})
+    assert job.status_code == 201
+
+
 class Api:
     """The API as a process of its own; nobody answers as Prefect."""
 

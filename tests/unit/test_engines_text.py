@@ -1,4 +1,4 @@
-"""Text work of the adapters: spoken forms, splitting, Apertium's names, dequantisation of a tiny graph."""
+"""Text work of the adapters: spoken forms, splitting, Apertium's names."""
 
 from __future__ import annotations
 
