@@ -24,6 +24,7 @@ from api.runs import Orchestrator
 from api.tables import Job
 from api.tracking import Tracking
 from api.uploads import Uploads
+from api.voice_samples import VoiceSamples
 from api.waiting import pause
 from dubline.settings import Settings
 from dubline.storage.base import ArtifactStore
@@ -53,6 +54,7 @@ class Service:
         self.retention = Retention(self.db, self.jobs, self.resumable, store, settings.retention_days)
         self.sockets: Counter[str] = Counter()
         """Open WebSocket connections by job id; `*` watches all jobs, `health` none."""
+        self.voice_samples = VoiceSamples(settings)
         self.metrics = Metrics()
         self.started_s = time.time()
         self._tasks: list[asyncio.Task[None]] = []

@@ -66,3 +66,8 @@ def from_tag(tag: str | None) -> str | None:
         return canonical(tag)
     except InputError:
         return None
+
+
+def own_name(tag: str) -> str:
+    """Name of the language in itself: `português (Brasil)`."""
+    return langcodes.Language.get(tag).autonym()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
@@ -252,6 +252,24 @@ async def voices(service: Svc, language: str | None = None) -> Voices:
         raise Problem(422, "That is no language code.", code="language_unknown", errors=[("language", "too long")])
     rows = await asyncio.to_thread(_voices, service, language)
     return Voices(voices=rows, total_count=len(rows))
+
+
+@router.get(
+    "/api/v1/voices/sample",
+    tags=["engines"],
+    summary="A sentence in a voice, as WAV",
+    response_class=Response,
+    responses={200: {"content": {"audio/wav": {}}}, 422: RESPONSES[422], 503: RESPONSES[503]},
+)
+async def voice_sample(
+    service: Svc,
+    language: Annotated[str, Query(max_length=64)],
+    voice: Annotated[str | None, Query(max_length=200)] = None,
+    engine: Annotated[str, Query(max_length=64)] = "auto",
+) -> Response:
+    """Without `voice`, the one that a job in this language gets when none is named."""
+    sound = await service.voice_samples.get(language=language, engine=engine, voice=voice)
+    return Response(sound, media_type="audio/wav", headers={"Cache-Control": "private, max-age=3600"})
 
 
 def _voices(service: Service, language: str | None) -> list[VoiceResource]:

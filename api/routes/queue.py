@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from api.deps import BaseUrl, JobId, Svc, UserId
+from api.estimate import Estimate, estimate
 from api.problems import RESPONSES, not_found
 from api.resources import JobResource, iso, job_resource
 from api.runs import OrchestratorUnavailable
 from api.statistics import Figures, count_by_status, figures
+from dubline.languages import canonical
 
 router = APIRouter(prefix="/api/v1", tags=["queue"], responses=RESPONSES)
 _ALIVE_S = 90.0
@@ -117,6 +119,18 @@ async def workers(service: Svc, user_id: UserId) -> Workers:
 async def statistics(service: Svc, user_id: UserId) -> Figures:
     """Counts by status, type and language; times of processing; real-time factor; success rate; cache hits."""
     return await figures(service.db, user_id)
+
+
+@router.get("/estimate", summary="How long a dub will take")
+async def estimated(
+    service: Svc,
+    user_id: UserId,
+    media_seconds: Annotated[float, Query(gt=0, le=360_000)],
+    target_language: Annotated[str | None, Query(max_length=64)] = None,
+) -> Estimate:
+    """Before it is asked for: from the speed of the last dubs here, and from what waits already."""
+    target = canonical(target_language) if target_language else None
+    return await estimate(service.db, service.settings, media_s=media_seconds, target_language=target)
 
 
 @router.get("/dead-letters", summary="Jobs that failed for good")

@@ -42,6 +42,31 @@ export async function call(method, path, body, { accept = [] } = {}) {
 export const get = (path, options) => call("GET", path, undefined, options);
 export const post = (path, body) => call("POST", path, body);
 
+/** Plays a short sound: {started, ended, stop}. Both promises fail with the problem that the service told. */
+export function sound(path) {
+  const player = new Audio();
+  const over = Promise.withResolvers();
+  const begin = async () => {
+    const answer = await fetch(path, { headers: { Accept: "audio/wav, application/json" } }).catch(() => {
+      throw new Problem(0, null);
+    });
+    if (!answer.ok) throw new Problem(answer.status, parsed(await answer.text()));
+    const address = URL.createObjectURL(await answer.blob());
+    over.promise.finally(() => URL.revokeObjectURL(address));
+    player.onended = over.resolve;
+    player.onerror = over.resolve;
+    player.src = address;
+    if (!stopped) await player.play();
+  };
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+    player.pause();
+    over.resolve();
+  };
+  return { started: begin(), ended: over.promise, stop };
+}
+
 const known = new Map();
 
 /** A GET whose answer stays the same while the service runs; a failed one is asked again. */

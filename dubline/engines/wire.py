@@ -68,8 +68,8 @@ def frame(head: Mapping[str, Any], samples: NDArray[np.float32] | None = None) -
     return b"".join(parts)
 
 
-def unframe(data: bytearray) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
-    """Unpack a frame. The samples share `data`; None when there are none.
+def split(data: bytes | bytearray) -> tuple[dict[str, Any], memoryview]:
+    """The head of a frame and the bytes of its samples, which share `data`.
 
     Raises:
         InputError: `engine_call_invalid`, when it is no frame.
@@ -83,11 +83,21 @@ def unframe(data: bytearray) -> tuple[dict[str, Any], NDArray[np.float32] | None
         raise _invalid() from error
     if not isinstance(head, dict):
         raise _invalid()
-    if len(data) == 4 + size:
+    return head, memoryview(data)[4 + size :]
+
+
+def unframe(data: bytearray) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
+    """Unpack a frame. The samples share `data`; None when there are none.
+
+    Raises:
+        InputError: `engine_call_invalid`, when it is no frame.
+    """
+    head, samples = split(data)
+    if not samples:
         return head, None
     import numpy as np
 
-    return head, np.frombuffer(data, "<f4", offset=4 + size).astype(np.float32, copy=False)
+    return head, np.frombuffer(samples, "<f4").astype(np.float32, copy=False)
 
 
 def _invalid() -> InputError:

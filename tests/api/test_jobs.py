@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from api.tables import Job
 from tests.api.conftest import Harness
 
 
@@ -183,3 +185,49 @@ def test_jobs_wait_while_prefect_is_away(harness: Harness) -> None:
     harness.orchestrator.is_away = False
     harness.run_of(job_id)
     assert harness.orchestrator.created == [job_id]
+
+
+def test_an_estimate_learns_from_the_jobs_done_here(harness: Harness) -> None:
+    def told(**query: object) -> dict:
+        answer = harness.client.get("/api/v1/estimate", params={"media_seconds": 100, **query})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    first = told()
+    assert (first["basis"], first["jobs_measured"], first["waiting_seconds"]) == ("typical", 0, 0)
+
+    def finished(target: str, media_s: float, spent_s: float, made_s: float) -> None:
+        async def add() -> None:
+            async with harness.service.db.begin() as session:
+                session.add(
+                    Job(
+                        id=str(uuid.uuid4()),
+                        user_id="local",
+                        job_type="video_translate",
+                        status="completed",
+                        source_uri="",
+                        filename="a.mp4",
+                        media_s=media_s,
+                        target_language=target,
+                        started_s=1000.0,
+                        ended_s=1000.0 + spent_s,
+                        created_s=1000.0,
+                        updated_s=1000.0,
+                        result={"stats": [{"stage": "synthesize", "seconds": made_s}]},
+                    )
+                )
+
+        harness.soon(add)
+
+    for spent_s in (100.0, 120.0, 400.0):
+        finished("es", 200.0, spent_s, made_s=spent_s)
+    finished("es", 200.0, 2.0, made_s=100.0)  # found all of it made before: no measure of speed
+    finished("pt-BR", 200.0, 200.0, made_s=150.0)
+    assert told(target_language="spa")["processing_seconds"] == 60.0
+    assert told(target_language="spa")["jobs_measured"] == 3
+    assert told(target_language="pt")["processing_seconds"] == 100.0
+    assert told(target_language="fr")["basis"] == "jobs"
+    harness.upload(target_language="es")
+    assert told(target_language="es")["waiting_seconds"] > 0
+    for wrong in ({"media_seconds": 0}, {"media_seconds": "nan"}, {"target_language": "?"}):
+        assert harness.client.get("/api/v1/estimate", params={"media_seconds": 1, **wrong}).status_code == 422

@@ -5,6 +5,7 @@ Engines are simulated, everything else is real: Prefect, worker, engine server, 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 import requests
+import soundfile
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -31,6 +34,22 @@ pytestmark = pytest.mark.timeout(300)
 def client(stack: Stack) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=stack.url, timeout=60) as opened:
         yield opened
+
+
+def test_a_voice_is_heard_before_it_is_chosen(client: httpx.Client) -> None:
+    asked = {"language": "pt", "engine": "espeak"}  # a real voice
+    answer = client.get("/api/v1/voices/sample", params=asked)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "audio/wav"
+    sound, rate_hz = soundfile.read(io.BytesIO(answer.content))
+    assert 2 < len(sound) / rate_hz < 10
+    assert np.sqrt(np.mean(sound**2)) > 0.01
+    began_s = time.monotonic()
+    assert client.get("/api/v1/voices/sample", params=asked).content == answer.content
+    assert time.monotonic() - began_s < 1
+    for wrong in ({"language": "klingon?"}, {"language": "pt", "voice": "nobody"}, {"language": "pt", "engine": "x"}):
+        refused = client.get("/api/v1/voices/sample", params=wrong)
+        assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json"), wrong
 
 
 def test_upload_poll_and_download_with_requests(stack: Stack, clip: Path, tmp_path: Path) -> None:

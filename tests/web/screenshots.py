@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from dubline.sample import make_sample
 from dubline.settings import get_settings
 from tests.stack import Stack
-from tests.web.browser import dub, launch, wait_done
+from tests.web.browser import choose, dub, launch, wait_done
 
 _TALL = 1100
 _SHOTS = (
@@ -58,6 +58,10 @@ def _shoot(browser: Browser, stack: Stack, clip: Path, folder: Path) -> None:
     for name, view, width, theme in _SHOTS:
         page = _open(browser, stack, width, theme)
         page.goto({"new": "/", "jobs": "/#/jobs", "job": f"/#/jobs/{job_id}"}[view])
+        if view == "new":
+            page.locator("#file").set_input_files(clip)
+            choose(page, "Dub into", "brazil", "Brazilian Portuguese")
+            page.locator(".outlook").wait_for()
         if view == "job":
             wait_done(page)
             page.locator(".timeline").wait_for()

@@ -124,6 +124,30 @@ def test_an_upload_is_paused_goes_on_and_survives_a_cut_line(page: Page, clip: P
     assert len(pieces) == 3
 
 
+def test_a_voice_is_heard_and_the_time_is_told_before_the_start(page: Page, clip: Path) -> None:
+    page.goto("/")
+    choose(page, "Dub into", "brazil", "Brazilian Portuguese")
+    page.evaluate(
+        "() => { const play = Audio.prototype.play;"
+        " Audio.prototype.play = function () { window.heard = this; return play.call(this); }; }"
+    )
+    page.get_by_label("Voice", exact=True).select_option(index=1)
+    with page.expect_response("**/api/v1/voices/sample?*") as asked:
+        page.get_by_role("button", name="Hear it").click()
+    assert asked.value.status == 200
+    until(page, "window.heard?.currentTime > 0.3")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Hear it")).to_be_visible()
+    assert page.evaluate("window.heard.paused")
+
+    expect(page.locator(".outlook")).to_have_count(0)
+    page.locator("#file").set_input_files(clip)
+    expect(page.locator(".outlook")).to_contain_text(re.compile(r"\d+ s of video: ready about .* after the upload"))
+    expect(page.locator(".outlook")).to_contain_text("of processor time and no money")
+    page.locator("#file").set_input_files({"name": "a.mkv", "mimeType": "video/x-matroska", "buffer": b"nothing"})
+    expect(page.locator(".outlook")).to_have_count(0)
+
+
 def test_a_line_is_played_when_it_is_clicked(page: Page, done: str) -> None:
     page.goto(f"/#/jobs/{done}")
     wait_done(page)

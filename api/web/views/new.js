@@ -5,7 +5,9 @@ import { Icon } from "../icons.js";
 import { Bar, IconButton, Status, Trouble, useAnswer, useTitle } from "../parts.js";
 import { language, pair, size, when } from "../words.js";
 import { Thumbnail } from "./jobs.js";
+import { Outlook } from "./outlook.js";
 import { Picker } from "./picker.js";
+import { Voice } from "./voice.js";
 
 const LAST = "dubline.target";
 const DEFAULTS = { background: "duck", subtitles: "embedded", quality: "balanced", priority: "5", keep_original_audio: "" };
@@ -156,7 +158,6 @@ export function New() {
     setPaused(!paused);
   };
   const set = (name) => (event) => setMore({ ...more, [name]: event.target.value });
-  const engines = [...new Set((voices.data?.voices || []).map((v) => v.engine))];
   return html`<div class="narrow">
     <h1>Dub a video</h1>
     <p class="lead">The same video, spoken in another language, in time with the picture.</p>
@@ -170,19 +171,7 @@ export function New() {
           rows=${[{ value: "auto", label: "Detect the language" }, ...named(can.data?.source_languages || [])]} />
         <${Picker} id="target" label="Dub into" value=${target} changed=${setTarget} disabled=${busy || !can.data}
           invalid=${wrong("target_language") !== undefined} rows=${named(targets)} />
-        <div class="field wide">
-          <label for="voice">Voice</label>
-          <select id="voice" value=${voice} disabled=${busy || !target} onChange=${(e) => setVoice(e.target.value)}>
-            <option value="">Best for the language</option>
-            ${engines.map(
-              (engine) => html`<optgroup label=${engine}>
-                ${voices.data.voices
-                  .filter((v) => v.engine === engine)
-                  .map((v) => html`<option value=${v.id} selected=${v.id === voice}>${[v.id, v.gender, v.language].filter(Boolean).join(" · ")}</option>`)}
-              </optgroup>`,
-            )}
-          </select>
-        </div>
+        <${Voice} rows=${voices.data?.voices || []} target=${target} value=${voice} changed=${setVoice} disabled=${busy || !target} />
       </div>
       <details>
         <summary>More choices</summary>
@@ -201,6 +190,7 @@ export function New() {
           Keep the original sound as a second track</label>
       </details>
       <${Trouble} error=${error} />
+      ${!busy && html`<${Outlook} file=${file} target=${target} />`}
       ${busy
         ? html`<div class="sending">
             <${Bar} value=${sent * 100} label="Upload" />
