@@ -15,6 +15,7 @@ _BODY_BYTES = 1024 * 1024
 _BULK_BYTES = 4 * 1024 * 1024
 _ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 _STREAMED = re.compile(r"^/api/v1/(upload/?|uploads/[^/]+)$")
+_TUS = re.compile(r"^/api/v1/uploads(/|$)")
 _BULK = re.compile(r"^/api/v1/jobs/bulk/?$")
 _DOCS = re.compile(r"^/(docs|redoc)(/|$)")
 
@@ -64,6 +65,9 @@ class Guards:
                 out.setdefault("X-Content-Type-Options", "nosniff")
                 out.setdefault("Content-Security-Policy", policy)
                 out.setdefault("Referrer-Policy", "no-referrer")
+                if _TUS.match(path):  # the protocol wants these of every answer, refusals too
+                    out.setdefault("Tus-Resumable", "1.0.0")
+                    out.setdefault("Cache-Control", "no-store")
             await send(message)
 
         most = None if _STREAMED.match(path) else _BULK_BYTES if _BULK.match(path) else _BODY_BYTES

@@ -70,9 +70,10 @@ class ResumableUploads:
             created_s=now_s,
             expires_s=now_s + KEEP_S,
         )
-        self._path(row.id).touch(mode=0o600)
+        # The row first: the sweep finds what has a row.
         async with self._db.begin() as session:
             session.add(row)
+        self._path(row.id).touch(mode=0o600)
         return row
 
     async def get(self, user_id: str, upload_id: str) -> ResumableUpload:
@@ -90,7 +91,14 @@ class ResumableUploads:
         return row
 
     async def append(
-        self, user_id: str, upload_id: str, offset: int, body: AsyncIterator[bytes], checksum: Checksum | None
+        self,
+        user_id: str,
+        upload_id: str,
+        offset: int,
+        body: AsyncIterator[bytes],
+        checksum: Checksum | None,
+        *,
+        announced_bytes: int = 0,
     ) -> ResumableUpload:
         """Write a piece that begins at `offset`; store the file when it is whole.
 
@@ -111,6 +119,8 @@ class ResumableUploads:
             _check_offset(row, offset)
             if row.file_id is not None:
                 return row
+            if offset + announced_bytes > row.size_bytes:
+                raise _too_long()
             if os.fstat(file.fileno()).st_size < row.offset_bytes:
                 raise _lost()
             await asyncio.to_thread(_cut, file, row.offset_bytes)
@@ -119,7 +129,7 @@ class ResumableUploads:
             try:
                 async for block in body:
                     if at + len(block) > row.size_bytes:
-                        raise Problem(413, "This is longer than the upload was said to be.", code="upload_too_long")
+                        raise _too_long()
                     file.write(block)
                     at += len(block)
                     if digest is not None:
@@ -212,6 +222,10 @@ class ResumableUploads:
                     423, "Another piece of this upload is being written.", code="upload_busy", retryable=True
                 ) from error
             yield file
+
+
+def _too_long() -> Problem:
+    return Problem(413, "This is longer than the upload was said to be.", code="upload_too_long")
 
 
 def _check_offset(row: ResumableUpload, offset: int) -> None:

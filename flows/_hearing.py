@@ -17,9 +17,11 @@ from tasks.segment_speech import SegmentRequest, segment_speech
 from tasks.transcribe_speech import (
     DetectRequest,
     JoinRequest,
+    NameRequest,
     RecogniseRequest,
     find_speech_spans,
     join_transcript,
+    name_language,
     recognise_chunk,
 )
 
@@ -79,11 +81,23 @@ async def hear(
     )
     detected = await run(find_speech_spans, DetectRequest(stt=sound.stt, **common), refresh=refresh)
     plan: SpeechPlan = load(detected.plan, SpeechPlan)
+    named = None
+    if wanted is None and len(plan.chunks) > 1:
+        asked = NameRequest(stt=sound.stt, plan=detected.plan, choice=stt, **common)
+        named = await run(name_language, asked, refresh=refresh)
     spoken_s = sum(c.speech_s for c in plan.chunks) or 1.0
     chunks = await run_all(
         recognise_chunk,
         [
-            RecogniseRequest(stt=sound.stt, chunk=c, language=wanted, choice=stt, share=c.speech_s / spoken_s, **common)
+            RecogniseRequest(
+                stt=sound.stt,
+                chunk=c,
+                language=named.language if named else wanted,
+                certainty=named.certainty if named else 1.0,
+                choice=stt,
+                share=c.speech_s / spoken_s,
+                **common,
+            )
             for c in plan.chunks
         ],
         refresh=refresh,
@@ -120,6 +134,8 @@ async def hear(
         language=wanted or (canonical(transcript.language) if transcript.words else "und"),
         words=transcript.words,
         stats=tuple(
-            r.stats for r in (source, sound, detected, *chunks, transcript, told_apart, utterances) if r is not None
+            r.stats
+            for r in (source, sound, detected, named, *chunks, transcript, told_apart, utterances)
+            if r is not None
         ),
     )

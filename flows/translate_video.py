@@ -161,6 +161,10 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
+    looking = None
+    if options.subtitles != "burned":  # the picture stays as it is, so its stills need not wait for the finished file
+        looked_at = PreviewRequest(video=source.source, media=media, audio=mixed.audio, **common)
+        looking = start(preview_video, looked_at, **fresh)
     subtitles = await run(
         subtitle_video,
         SubtitleRequest(
@@ -214,7 +218,9 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    looking = start(preview_video, PreviewRequest(video=muxed.video, audio=mixed.audio, **common), **fresh)
+    if looking is None:
+        looked_at = PreviewRequest(video=muxed.video, media=None, audio=mixed.audio, **common)
+        looking = start(preview_video, looked_at, **fresh)
     parts = (base, *((lines,) if options.edits else ()), *made, timeline, mixed, subtitles, muxed, texts, translation)
     if background:
         parts = (background, *parts)

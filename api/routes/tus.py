@@ -50,7 +50,6 @@ async def options(service: Svc) -> Response:
     return Response(
         status_code=204,
         headers={
-            "Tus-Resumable": VERSION,
             "Tus-Version": VERSION,
             "Tus-Extension": EXTENSIONS,
             "Tus-Max-Size": str(service.settings.max_upload_bytes),
@@ -75,7 +74,7 @@ async def create(
 async def head(upload_id: UploadId, service: Svc, user_id: UserId, version: Version = None) -> Response:
     _check_version(version)
     row = await service.resumable.get(user_id, upload_id)
-    return Response(headers={"Upload-Length": str(row.size_bytes), "Cache-Control": "no-store", **_headers(row)})
+    return Response(headers={"Upload-Length": str(row.size_bytes), **_headers(row)})
 
 
 @router.get("/{upload_id}", summary="The same as JSON, with the id of the file when it is whole")
@@ -110,7 +109,11 @@ async def append(
         raise Problem(415, f"A piece is sent as {PIECE}.", code="content_type")
     if offset is None:
         raise Problem(400, "Upload-Offset is missing.", code="upload_offset_missing")
-    row = await service.resumable.append(user_id, upload_id, offset, request.stream(), _checksum(checksum))
+    said = request.headers.get("content-length", "")
+    announced = int(said) if said.isdigit() else 0
+    row = await service.resumable.append(
+        user_id, upload_id, offset, request.stream(), _checksum(checksum), announced_bytes=announced
+    )
     return Response(status_code=204, headers=_headers(row))
 
 
@@ -118,7 +121,7 @@ async def append(
 async def end(upload_id: UploadId, service: Svc, user_id: UserId, version: Version = None) -> Response:
     _check_version(version)
     await service.resumable.end(user_id, upload_id)
-    return Response(status_code=204, headers={"Tus-Resumable": VERSION})
+    return Response(status_code=204)
 
 
 @router.post("/{upload_id}", include_in_schema=False, response_class=Response)
@@ -154,7 +157,7 @@ def _check_version(version: str | None) -> None:
 
 
 def _headers(row: ResumableUpload) -> dict[str, str]:
-    headers = {"Tus-Resumable": VERSION, "Upload-Offset": str(row.offset_bytes)}
+    headers = {"Upload-Offset": str(row.offset_bytes)}
     if row.file_id is None:
         headers["Upload-Expires"] = formatdate(row.expires_s, usegmt=True)
     return headers

@@ -216,8 +216,11 @@ class AsyncClient:
             (await self._transport.call("GET", f"/api/v1/jobs/{job_id}/transcript")).json()
         )
 
-    async def edit(self, job_id: str, edits: Iterable[Mapping[str, Any]], *, revision: int = 0) -> dict[str, Any]:
-        """Store edits of the lines as a new revision; the answer holds what rendering it would make again."""
+    async def edit(self, job_id: str, edits: Iterable[Mapping[str, Any]], *, revision: int) -> dict[str, Any]:
+        """Store edits of the lines as a new revision; the answer holds what rendering it would make again.
+
+        `revision` is the one that the edits were made of, as `transcript` gave it: 409 when somebody was faster.
+        """
         body = {"revision": revision, "edits": [dict(e) for e in edits]}
         return (await self._transport.call("PUT", f"/api/v1/jobs/{job_id}/transcript", json=body)).json()
 

@@ -124,7 +124,7 @@ class Client:
     def transcript(self, job_id: str) -> Transcript:
         return self._do(self._client.transcript(job_id))
 
-    def edit(self, job_id: str, edits: Iterable[Mapping[str, Any]], *, revision: int = 0) -> dict[str, Any]:
+    def edit(self, job_id: str, edits: Iterable[Mapping[str, Any]], *, revision: int) -> dict[str, Any]:
         return self._do(self._client.edit(job_id, edits, revision=revision))
 
     def render(self, job_id: str, *, revision: int | None = None) -> Job:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 import uuid
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -103,9 +105,19 @@ class Transport:
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """Seconds that the answer asks to wait; None when it does not say."""
+    """Seconds that the answer asks to wait (RFC 9110, section 10.2.3: a number or a date).
+
+    None when it does not say, or says at once: then the client's own pause keeps it from asking without end.
+    """
     text = response.headers.get("Retry-After", "")
-    return min(_LONGEST_RETRY_AFTER_S, float(text)) if text.isascii() and text.isdigit() else None
+    if text.isascii() and text.isdigit():
+        asked_s = float(text)
+    else:
+        try:
+            asked_s = parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(_LONGEST_RETRY_AFTER_S, asked_s) if asked_s > 0 else None
 
 
 def refusal(response: httpx.Response) -> ApiError:

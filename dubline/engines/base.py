@@ -95,6 +95,11 @@ class TtsResult:
 
 @runtime_checkable
 class SttEngine(Protocol):
+    @property
+    def parallel(self) -> int:
+        """How many threads may call `transcribe` at once with profit."""
+        ...
+
     def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
         """Recognise 16 kHz mono float32 audio. `language` None means detect it. Thread-safe."""
         ...

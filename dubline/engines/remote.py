@@ -211,6 +211,10 @@ class _Remote:
 
 
 class RemoteStt(_Remote):
+    @property
+    def parallel(self) -> int:
+        return self.load()["parallel"]
+
     def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
         call = wire.TranscribeCall(choice=self._choice, language=language)
         head, _ = self._connection.call("/v1/stt", call, audio, part=self._part)

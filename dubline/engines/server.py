@@ -235,8 +235,8 @@ def _look(future: asyncio.Future[Any]) -> None:
 
 
 def _useful(choice: EngineChoice) -> int:
-    """How many calls of a kind help one another: recognition and translation take all threads or hold a lock."""
-    return int(getattr(pool.peek(choice), "parallel", 1)) if choice.kind in ("tts", "separate") else 1
+    """How many calls of a kind help one another; an engine that does not say holds a lock or takes all threads."""
+    return int(getattr(pool.peek(choice), "parallel", 1))
 
 
 def _defaults(settings: Settings) -> list[EngineChoice]:

@@ -58,6 +58,8 @@ class _Pretend:
 
 
 class SimulatedStt(_Pretend):
+    parallel = 2
+
     def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
         self._work(audio[:: max(1, len(audio) // 1000)].tobytes())
         words: list[Word] = []

@@ -39,9 +39,9 @@ def preview(video: Path, info: MediaInfo, audio: Path, *, work_dir: Path, stop: 
     """Peaks always; three thumbnails and a clip of 10 s when there is a picture that can be decoded.
 
     Args:
-        video: The file to look at, and what `probe` said of it.
-        info: Its streams.
-        audio: Its sound as PCM, for the peaks.
+        video: The file to look at; its own sound is not used.
+        info: What `probe` said of it.
+        audio: The sound as PCM, on the same timeline.
         work_dir: Where the files lie.
         stop: Polled while ffmpeg runs.
 
@@ -57,7 +57,7 @@ def preview(video: Path, info: MediaInfo, audio: Path, *, work_dir: Path, stop: 
     with Scratch(work_dir) as scratch:
         name = scratch.link(video)
         outputs = [_thumbnail(name, info, number, share) for number, share in enumerate(_SHARES, 1)]
-        outputs.append(_clip(name, info))
+        outputs.append(_clip(name, info, scratch.link(audio)))
         # One process for all: each input seeks to its own place.
         run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
         for number in range(1, len(_SHARES) + 1):
@@ -89,14 +89,13 @@ def _thumbnail(name: str, info: MediaInfo, number: int, share: float) -> Any:
     return argv.sink([_small(frames)], f"thumbnail{number}.jpg", "mjpeg", vframes=1, pix_fmt="yuvj420p", **{"q:v": 4})
 
 
-def _clip(name: str, info: MediaInfo) -> Any:
+def _clip(name: str, info: MediaInfo, sound: str) -> Any:
     start_s = max(0.0, min(_shown_s(info) * 0.25, _shown_s(info) - _CLIP_S))
     if not _is_cheap(info) and info.duration_s < _KEY_FRAMES_S:
         start_s = 0.0  # a short clip may hold one key frame only, and all up to the start would be decoded
-    source = argv.picture_source(name, ss=f"{start_s:.3f}", t=_CLIP_S)
-    streams = [_small(source[_picture(info)]).filter("format", "yuv420p")]
-    if info.audio:
-        streams.append(source[str(info.audio[0].index)])
+    part: dict[str, Any] = {"ss": f"{start_s:.3f}", "t": _CLIP_S}
+    picture = argv.picture_source(name, **part)[_picture(info)]
+    streams = [_small(picture).filter("format", "yuv420p"), argv.source(sound, is_timed=False, **part)["a:0"]]
     return argv.sink(
         streams,
         "clip.mp4",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,12 +121,17 @@ def listen(
     if not chosen:
         return _because("There is no line to listen to.")
     counts = _Counts()
+
+    def said(piece: list[int]) -> str:
+        STOP.check()
+        result = engine.transcribe(_audio(read, lines, piece), language=language)
+        return " ".join(s.text for s in result.segments)
+
     try:
-        for piece in pack(lines, chosen):
-            STOP.check()
-            audio = _audio(read, lines, piece)
-            result = engine.transcribe(audio, language=language)
-            counts.add([lines[i] for i in piece], " ".join(s.text for s in result.segments), language)
+        with ThreadPoolExecutor(max(1, engine.parallel)) as pool:
+            pieces = pack(lines, chosen)
+            for piece, text in zip(pieces, pool.map(said, pieces), strict=True):
+                counts.add([lines[i] for i in piece], text, language)
     except EngineError as error:
         if error.retryable:
             raise  # the task tries again; a lost engine server is no finding about the dub

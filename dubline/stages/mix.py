@@ -6,6 +6,7 @@ Works in blocks: memory does not grow with the length of the video.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -86,10 +87,12 @@ def mix(
             surface between two lines.
     """
     rate_hz = timeline.sample_rate_hz
-    lines = _stretched(timeline, spoken, rate_hz, work)
     voice = work / "voice.wav"
-    _lay(timeline, lines, voice)
-    bed_lufs = momentary(bed, work_dir=work)
+    with ThreadPoolExecutor(1) as beside:  # on another core, while the lines are stretched
+        beds = [beside.submit(momentary, b, work_dir=work) for b in (bed, separated) if b is not None]
+        lines = _stretched(timeline, spoken, rate_hz, work)
+        _lay(timeline, lines, voice)
+        bed_lufs, *separated_lufs = (b.result() for b in beds)
     source_lufs = gated_lufs(bed_lufs, _mask(speech, len(bed_lufs))) if speech else None
     intervals = [
         Span(start_s=p.start_sample / rate_hz, end_s=(p.start_sample + p.length_samples) / rate_hz)
@@ -106,7 +109,7 @@ def mix(
         gain = np.full(1, float(treatment == "kept"))
     else:
         if separated is not None:
-            bed, bed_lufs = separated, momentary(separated, work_dir=work)
+            bed, bed_lufs = separated, separated_lufs[0]
         level_lufs = source_lufs if source_lufs is not None else (voice_lufs or 0.0) + _STEREO_OF_MONO_DB
         depth_db = _depth(bed_lufs, level_lufs, _DUCKING[separated is not None], duration_s)
         shape = _shape([*speech, *intervals], duration_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -106,10 +107,20 @@ def build_report(
         InputError: the finished file cannot be probed.
         MediaError: the finished file cannot be decoded.
     """
-    target = inputs.options.target_language
-    output_media = probe(inputs.output, settings)
-    media_s = inputs.media.duration_s
-    sound = decode_finished(inputs.output, work_dir=work_dir, media_s=media_s)
+    with ThreadPoolExecutor(1) as beside:  # on another core, while the finished sound is decoded
+        translated = beside.submit(
+            measure_translation,
+            inputs.lines,
+            source_language=inputs.source_language,
+            target_language=inputs.options.target_language,
+            glossary=inputs.options.glossary,
+            mt_reverse=mt_reverse,
+            reverse_reason=mt_reason,
+        )
+        output_media = probe(inputs.output, settings)
+        sound = decode_finished(inputs.output, work_dir=work_dir, media_s=inputs.media.duration_s)
+        translation = translated.result()
+    target, media_s = inputs.options.target_language, inputs.media.duration_s
     placements = laid(inputs.timeline)
     spans = spans_of(placements, inputs.timeline.sample_rate_hz)
     facts = measure_sound(sound.pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
@@ -135,14 +146,6 @@ def build_report(
         reason=stt_reason,
     )
     recognition = measure_recognition(inputs.transcript)
-    translation = measure_translation(
-        inputs.lines,
-        source_language=inputs.source_language,
-        target_language=target,
-        glossary=inputs.options.glossary,
-        mt_reverse=mt_reverse,
-        reverse_reason=mt_reason,
-    )
     leak = _leak(inputs, sound, spans, work_dir)
     timing = measure_timing(
         inputs.timeline,

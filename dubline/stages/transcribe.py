@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import median
 
@@ -20,6 +21,7 @@ from dubline.stages.separate import pause_level_db
 
 RATE_HZ = 16_000
 _PAD_S = 0.25  # speech kept around what the VAD found: it clips soft onsets
+_WINDOW_S = 30.0  # what Whisper looks at to tell the language
 _KEPT_PAUSE_S = 1.0  # pauses up to here stay as they are; Whisper punctuates by them
 
 
@@ -50,8 +52,8 @@ class ChunkResult(Frozen):
     segments: tuple[Segment, ...]
 
 
-def find_speech(stt_audio: Path, *, chunk_s: float = 300.0) -> SpeechPlan:
-    """Voice activity over the whole audio, and chunks of about `chunk_s` cut at its longest silences."""
+def find_speech(stt_audio: Path, *, chunk_s: float = 75.0) -> SpeechPlan:
+    """Voice activity over the whole audio, and chunks of up to about `chunk_s` cut at long silences."""
     with soundfile.SoundFile(str(stt_audio)) as file:
         duration_s = file.frames / RATE_HZ
         audio: NDArray[np.float32] = np.asarray(file.read(dtype="float32"), np.float32)
@@ -65,20 +67,28 @@ def find_speech(stt_audio: Path, *, chunk_s: float = 300.0) -> SpeechPlan:
 
 
 def plan_chunks(speech: Sequence[Span], *, chunk_s: float) -> tuple[Chunk, ...]:
-    """Group spans into chunks of at most about `chunk_s` of speech, each cut at the longest pause of its last third."""
-    chunks: list[Chunk] = []
-    rest = list(speech)
-    while rest:
-        total, end = 0.0, 0
-        while end < len(rest) and (total < chunk_s or end == 0):
-            total += rest[end].duration_s
-            end += 1
-        if end < len(rest):
-            first = max(1, end * 2 // 3)
-            end = max(range(first, end + 1), key=lambda i: rest[i].start_s - rest[i - 1].end_s)
-        chunks.append(Chunk(spans=tuple(rest[:end])))
-        rest = rest[end:]
-    return tuple(chunks)
+    """Group spans into an even number of chunks of about equal length, at most about `chunk_s` of speech each.
+
+    Even, because two calls at once use two cores best. Each is cut at the longest pause within a fifth of a chunk
+    around its fair end.
+    """
+    ends_s = list(accumulate(s.duration_s for s in speech))
+    if not ends_s:
+        return ()
+    count = math.ceil(ends_s[-1] / chunk_s)
+    count += count % 2 if count > 1 else 0
+    fair_s = ends_s[-1] / count
+    cuts = {_cut(speech, ends_s, number * fair_s, fair_s / 5) for number in range(1, count)}
+    edges = [0, *sorted(cuts - {0}), len(speech)]
+    return tuple(Chunk(spans=tuple(speech[a:b])) for a, b in pairwise(edges))
+
+
+def _cut(speech: Sequence[Span], ends_s: Sequence[float], fair_end_s: float, reach_s: float) -> int:
+    """Before which span to cut; 0 when there is only one."""
+    away_s = {i: abs(ends_s[i - 1] - fair_end_s) for i in range(1, len(speech))}
+    near = [i for i in away_s if away_s[i] <= reach_s] or sorted(away_s, key=lambda i: away_s[i])[:1]
+    pause_s = {i: round(speech[i].start_s - speech[i - 1].end_s, 1) for i in near}
+    return max(near, key=lambda i: (pause_s[i], -away_s[i]), default=0)
 
 
 class _Piece(Frozen):
@@ -112,14 +122,42 @@ def collect(audio: NDArray[np.float32], spans: Sequence[Span]) -> tuple[NDArray[
     return (np.concatenate(parts) if parts else np.zeros(0, np.float32)), pieces
 
 
+def spoken_language(stt_audio: Path, plan: SpeechPlan, engine: SttEngine) -> tuple[str, float]:
+    """Which language is spoken, and how sure that is (0 … 1): the first, middle and last chunk have a say each."""
+    picks = sorted({0, len(plan.chunks) // 2, len(plan.chunks) - 1})
+    said: dict[str, float] = {}
+    for i in picks:
+        speech, _, _ = _speech(stt_audio, plan.chunks[i])
+        language, probability = engine.detect_language(speech[: int(_WINDOW_S * RATE_HZ)])
+        said[language] = said.get(language, 0.0) + probability / len(picks)
+    best = max(said, key=lambda k: said[k])
+    return best, round(said[best], 4)
+
+
 def recognise(
-    stt_audio: Path,
-    chunk: Chunk,
-    engine: SttEngine,
-    *,
-    language: str | None,
+    stt_audio: Path, chunk: Chunk, engine: SttEngine, *, language: str | None, certainty: float = 1.0
 ) -> ChunkResult:
-    """Recognise one chunk and put its words back on the media's timeline."""
+    """Recognise one chunk and put its words back on the media's timeline.
+
+    Args:
+        stt_audio: 16 kHz mono.
+        chunk: What to listen to.
+        engine: The recogniser.
+        language: What is spoken; None lets the recogniser find out.
+        certainty: Of `language`, 0 … 1.
+    """
+    speech, pieces, offset_s = _speech(stt_audio, chunk)
+    local = [Span(start_s=s.start_s - offset_s, end_s=s.end_s - offset_s) for s in chunk.spans]
+    result: SttResult = engine.transcribe(speech, language=language)
+    segments = tuple(
+        moved for segment in result.segments if (moved := _restore(segment, pieces, local, offset_s)) is not None
+    )
+    sure = result.language_probability if language is None else certainty
+    return ChunkResult(language=result.language, language_probability=sure, segments=segments)
+
+
+def _speech(stt_audio: Path, chunk: Chunk) -> tuple[NDArray[np.float32], list[_Piece], float]:
+    """The speech of a chunk, the way back to the file's times less an offset, and that offset in seconds."""
     first = max(0, int((chunk.spans[0].start_s - 1.0) * RATE_HZ))
     last = int((chunk.spans[-1].end_s + 1.0) * RATE_HZ)
     with soundfile.SoundFile(str(stt_audio)) as file:
@@ -127,12 +165,7 @@ def recognise(
         audio: NDArray[np.float32] = np.asarray(file.read(last - first, dtype="float32"), np.float32)
     offset_s = first / RATE_HZ
     local = [Span(start_s=s.start_s - offset_s, end_s=s.end_s - offset_s) for s in chunk.spans]
-    speech, pieces = collect(audio, local)
-    result: SttResult = engine.transcribe(speech, language=language)
-    segments = tuple(
-        moved for segment in result.segments if (moved := _restore(segment, pieces, local, offset_s)) is not None
-    )
-    return ChunkResult(language=result.language, language_probability=result.language_probability, segments=segments)
+    return (*collect(audio, local), offset_s)
 
 
 def _restore(segment: Segment, pieces: Sequence[_Piece], spans: Sequence[Span], offset_s: float) -> Segment | None:

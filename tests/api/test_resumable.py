@@ -69,7 +69,11 @@ def test_what_is_wrong_is_said_and_changes_nothing(harness: Harness) -> None:
     assert _send(harness, at, 0, data[:100]).status_code == 204
     wrong = _send(harness, at, 50, data[50:100])
     assert (wrong.status_code, wrong.json()["details"]) == (409, {"offset": 100})
-    assert _send(harness, at, 100, data).status_code == 413
+    long = _send(harness, at, 100, data)
+    assert long.status_code == 413
+    for answer in (long, harness.client.head("/api/v1/uploads/00000000-0000-4000-8000-000000000000", headers=TUS)):
+        assert (answer.headers["tus-resumable"], answer.headers["cache-control"]) == ("1.0.0", "no-store")
+    assert harness.client.head(at, headers=TUS).headers["upload-offset"] == "100"
     assert harness.client.patch(at, content=b"x", headers={**TUS, "Upload-Offset": "100"}).status_code == 415
     old = harness.client.patch(at, content=b"x", headers={**PIECE, "Tus-Resumable": "0.2.2", "Upload-Offset": "100"})
     assert (old.status_code, old.headers["tus-version"]) == (412, "1.0.0")

@@ -40,6 +40,9 @@ def test_it_installs_clean_and_helps(wheel: Path, tmp_path: Path) -> None:
     shown = subprocess.run([command, "--help"], check=True, capture_output=True, text=True, cwd=tmp_path).stdout
     for name in ("dub", "report", "engines", "doctor"):
         assert name in shown
+    # A script that only asks the service brings nothing heavy along.
+    heavy = "import sys, dubline.client; print(sorted({'numpy', 'typer', 'langcodes', 'av'} & set(sys.modules)))"
+    assert subprocess.run([python, "-c", heavy], check=True, capture_output=True, text=True).stdout.strip() == "[]"
     (tmp_path / "talk.mp4").write_bytes(b"x")
     refused = subprocess.run(
         [command, "dub", "talk.mp4", "--to", "pt-BR", "--json"],

@@ -11,12 +11,14 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from email.utils import formatdate
 from pathlib import Path
 
 import httpx
@@ -33,6 +35,7 @@ from dubline.client import (
     VideoTranslationClient,
     WaitTimeout,
 )
+from dubline.client.waiting import WAYS
 from tests.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -54,19 +57,23 @@ class _Faulty(httpx.AsyncHTTPTransport):
         cut_pieces: How many further pieces of an upload end in the middle.
         lost: How many further answers to a POST are lost after the service has acted.
         spoiled: Whether downloads have a wrong byte.
+        retry_after: What the 503s ask for.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.storms = self.cuts = self.lost = self.cut_pieces = 0
         self.spoiled = False
+        self.retry_after = "0"
         self.seen: Counter[str] = Counter()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.seen[request.method] += 1
         if self.storms:
             self.storms -= 1
-            return httpx.Response(503, headers={"Retry-After": "0"}, json={"detail": "busy", "code": "busy"})
+            return httpx.Response(
+                503, headers={"Retry-After": self.retry_after}, json={"detail": "busy", "code": "busy"}
+            )
         if request.method == "PATCH" and self.cut_pieces:
             self.cut_pieces -= 1
             assert isinstance(request.stream, httpx.AsyncByteStream)
@@ -118,7 +125,7 @@ def test_an_unknown_job_is_said_at_once(stack: Stack, way) -> None:
     assert caught.value.details["status"] == 404
 
 
-@pytest.mark.parametrize("ways", [("websocket", "poll"), ("stream", "poll"), ("poll",)])
+@pytest.mark.parametrize("ways", [(*WAYS,), ("stream", "poll"), ("poll",)])
 def test_a_wait_outlives_the_api(stack: Stack, clip: Path, ways) -> None:
     with Client(stack.url) as client:
         job = client.submit(clip, "es", source_language="en", glossary={"one": f"killed {ways[0]}"})
@@ -170,7 +177,39 @@ async def test_a_cut_download_goes_on_and_a_wrong_byte_is_found(stack: Stack, do
     assert caught.value.code == "artifact_not_found"
 
 
-async def test_a_slow_answer_and_an_absent_service_are_typed() -> None:
+async def test_it_comes_back_when_it_was_asked_to(stack: Stack, done: str) -> None:
+    network = _Faulty()
+    async with AsyncClient(stack.url, http=network, retry_delay_s=0.01) as client:
+        for asked in ("1", formatdate(time.time() + 3, usegmt=True)):
+            network.storms, network.retry_after = 1, asked
+            began_s = time.monotonic()
+            assert (await client.get(done)).id == done
+            assert 0.9 < time.monotonic() - began_s < 6, asked
+
+
+async def test_a_wait_asks_no_more_often_than_it_should(stack: Stack, clip: Path) -> None:
+    network = _Faulty()
+    async with AsyncClient(stack.url, http=network, polling=Polling(0.2, 0.8)) as client:
+        job = await client.submit(clip, "es", source_language="en", glossary={"one": "uno asked"})
+        network.seen.clear()
+        began_s = time.monotonic()
+        await client.wait(job.id, timeout_s=120, ways=("poll",))
+        most = (time.monotonic() - began_s) / (0.2 * 0.8) + 2
+    assert 2 < network.seen["GET"] <= most
+
+
+async def test_an_answer_that_does_not_come_is_typed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes the calls, nobody answers them
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with AsyncClient(url, timeout_s=0.3, retries=2, retry_delay_s=0.01) as client:
+            began_s = time.monotonic()
+            with pytest.raises(ApiError) as caught:
+                await client.get("00000000-0000-4000-8000-000000000000")
+            assert 0.9 <= time.monotonic() - began_s < 3  # three waits
+    assert caught.value.code == "service_away"
+
+
+async def test_an_absent_service_is_typed() -> None:
     async with AsyncClient("http://127.0.0.1:9", retries=1, retry_delay_s=0.01) as client:
         with pytest.raises(ApiError) as caught:
             await client.get("00000000-0000-4000-8000-000000000000")

@@ -19,6 +19,8 @@ def row(number: int, text: str = "uma linha falada aqui", *, pace: float = 1.0, 
 class Says:
     """A recogniser that hears given texts, one a call, and keeps the audio it got."""
 
+    parallel = 1
+
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = list(texts)
         self.seconds: list[float] = []

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dubline.engines.base import SttResult
 from dubline.errors import InputError
 from dubline.models import Segment, Span, Word
-from dubline.stages.transcribe import RATE_HZ, ChunkResult, SpeechPlan, _restore, collect, doubt, join, plan_chunks
+from dubline.stages.transcribe import (
+    RATE_HZ,
+    Chunk,
+    ChunkResult,
+    SpeechPlan,
+    _restore,
+    collect,
+    doubt,
+    join,
+    plan_chunks,
+    recognise,
+    spoken_language,
+)
 
 
 @st.composite
@@ -27,7 +44,47 @@ def test_chunks_hold_every_span_once_in_order(spans: list[Span], chunk_s: float)
     assert [s for c in chunks for s in c.spans] == spans
     assert all(c.spans for c in chunks)
     longest = max(s.duration_s for s in spans)
-    assert all(c.speech_s <= chunk_s + longest for c in chunks)
+    assert all(c.speech_s <= 1.4 * chunk_s + longest for c in chunks)
+
+
+def test_chunks_are_even_in_number_and_length_and_cut_at_the_longest_pause() -> None:
+    spans, at = [], 0.0
+    for number in range(80):  # 80 sentences of 3 s; every seventh pause is a long one
+        spans.append(Span(start_s=at, end_s=at + 3.0))
+        at += 3.0 + (2.0 if number % 7 == 6 else 0.3)
+    chunks = plan_chunks(spans, chunk_s=75.0)
+    assert len(chunks) == 4
+    assert all(48 <= c.speech_s <= 72 for c in chunks)
+    assert all(b.spans[0].start_s - a.spans[-1].end_s > 1.9 for a, b in pairwise(chunks))
+    assert len(plan_chunks(spans[:20], chunk_s=75.0)) == 1
+    assert plan_chunks([], chunk_s=75.0) == ()
+
+
+def test_one_language_for_all_chunks(tmp_path: Path) -> None:
+    """Three chunks have a say: the sum of what they are sure of counts, not their number."""
+
+    class Ears:
+        parallel = 1
+
+        def __init__(self) -> None:
+            self.said = [("en", 0.9), ("cy", 0.3), ("cy", 0.4)]
+
+        def detect_language(self, audio: np.ndarray) -> tuple[str, float]:
+            assert 0 < len(audio) <= 30 * RATE_HZ
+            return self.said.pop(0)
+
+        def transcribe(self, audio: np.ndarray, *, language: str | None) -> SttResult:
+            return SttResult(language=language or "xx", language_probability=1.0, segments=())
+
+        def close(self) -> None: ...
+
+    file = tmp_path / "stt.wav"
+    soundfile.write(file, np.zeros(200 * RATE_HZ, np.float32), RATE_HZ)
+    chunks = tuple(Chunk(spans=(Span(start_s=s + 1, end_s=s + 39),)) for s in (0.0, 40.0, 80.0, 120.0, 160.0))
+    plan = SpeechPlan(duration_s=200.0, speech=(), chunks=chunks)
+    assert spoken_language(file, plan, Ears()) == ("en", 0.3)
+    told = recognise(file, chunks[0], Ears(), language="en", certainty=0.3)
+    assert (told.language, told.language_probability) == ("en", 0.3)
 
 
 @given(_spans())
