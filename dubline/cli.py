@@ -20,6 +20,8 @@ from dubline.errors import DublineError
 app = typer.Typer(
     name="dubline",
     help="Dub a video into another language, in time with the picture, with subtitles and an honest report.",
+    epilog="Exit status: 0 done, 1 failed for a reason that may pass, 2 refused or cancelled, 78 a wrong setting, "
+    "130 left with Ctrl-C. DUBLINE_URL names the service, DUBLINE_TOKEN is sent to it as a bearer token.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -147,7 +149,7 @@ def load(
     from httpx import HTTPError
 
     from dubline.errors import ApiError
-    from dubline.load import check_finished, run_load
+    from dubline.load import check_finished, rows, run_load
 
     try:
         with out.status("submitting") as status:
@@ -162,8 +164,9 @@ def load(
     if as_json:
         print(report.model_dump_json())
     else:
-        for name, value in report.model_dump().items():
-            out.print(f"{name:<16} {value}", highlight=False)
+        for name, value, target, good in rows(report):
+            mark = "" if good is None else ("ok" if good else "MISSED")
+            out.print(f"{name:<22} {value:>12}  {target:<8} {mark}", highlight=False)
     check_finished(report)
     raise typer.Exit(EXIT_FAILED if report.completed < report.jobs else 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -42,10 +42,11 @@ def submit(
     to: Annotated[list[str] | None, typer.Option("--to", help="Target language; repeat for several.")] = None,
     source: Annotated[str | None, typer.Option("--from", help="Spoken language; detected when not given.")] = None,
     kind: Annotated[
-        str, typer.Option("--type", help="video_translate, transcription or audio_extraction.")
+        Literal["video_translate", "transcription", "audio_extraction"], typer.Option("--type", help="What to make.")
     ] = "video_translate",
     option: Annotated[
-        list[str] | None, typer.Option("--option", "-o", help="Any parameter of the job API, NAME=VALUE; repeat.")
+        list[str] | None,
+        typer.Option("--option", "-o", help="Any parameter of the job API, NAME=VALUE (or JSON); repeat."),
     ] = None,
     url: Url = None,
     as_json: Json = False,
@@ -61,7 +62,7 @@ def submit(
         name, sign, value = row.partition("=")
         if not sign:
             raise InputError("--option wants NAME=VALUE.", code="option_invalid", hint="For example -o background=mute")
-        parameters[name] = value
+        parameters[name] = _value(value)
     jobs = []
     bar = _transfers(as_json)
     with client_for(url) as client, bar:
@@ -81,10 +82,23 @@ def submit(
         out.print(f"Watch: dubline watch {jobs[0].id}", style="dim")
 
 
+def _value(text: str) -> Any:
+    """Lists and maps as JSON (a glossary); anything else as it stands, since the service reads numbers itself."""
+    if text[:1] not in "[{":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is no JSON.", code="option_invalid", hint='For example -o \'glossary={"house": "casa"}\''
+        ) from error
+
+
 def jobs(
     status: Annotated[str | None, typer.Option(help="Only jobs of this status.")] = None,
     search: Annotated[str | None, typer.Option("--search", help="Part of the file's name.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    page: Annotated[int, typer.Option(min=1, help="Which page of so many.")] = 1,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -93,25 +107,26 @@ def jobs(
     Example: dubline jobs --status processing
     """
     with client_for(url) as client:
-        page = client.list(status=status, q=search, limit=limit)
+        found = client.list(status=status, q=search, limit=limit, page=page)
     if as_json:
-        print(json.dumps([j.model_dump(mode="json") for j in page.jobs]))
+        print(json.dumps([j.model_dump(mode="json") for j in found.jobs]))
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("job", "file", "to", "status", "progress", "created"):
+    for name in ("job", "file", "to", "status", "progress", "ready", "created"):
         table.add_column(name, overflow="ellipsis" if name == "file" else "fold")
-    for job in page.jobs:
+    for job in found.jobs:
         table.add_row(
             job.id,
             _plain(job.filename),
             job.target_language or "",
             job.status,
             f"{job.progress:.0f} %",
+            (job.estimated_completion or "")[11:19],
             (job.created_at or "")[:19].replace("T", " "),
         )
     out.print(table)
-    if page.total_count > len(page.jobs):
-        out.print(f"{len(page.jobs)} of {page.total_count}", style="dim")
+    if found.total_count > len(found.jobs):
+        out.print(f"{len(found.jobs)} of {found.total_count}; --page {page + 1} for more", style="dim")
 
 
 def show(job_id: JobId, url: Url = None, as_json: Json = False) -> None:

@@ -89,6 +89,20 @@ def run_load(
     )
 
 
+def rows(report: LoadReport) -> list[tuple[str, str, str, bool | None]]:
+    """Name, value, target, and whether it is met; None where there is no target."""
+    good = report.completed == report.jobs
+    return [
+        ("jobs that ended right", f"{report.completed} of {report.jobs}", "all", good),
+        ("lost", str(report.lost), "0", report.lost == 0),
+        ("longest bulk call", f"{report.submit_s:.2f} s", "< 5 s", report.submit_s < 5),
+        ("job status, median", f"{1000 * report.status_p50_s:.0f} ms", "", None),
+        ("job status, p99", f"{1000 * report.status_p99_s:.0f} ms", "< 50 ms", report.status_p99_s < 0.05),
+        ("jobs a minute", f"{report.jobs_per_minute:.1f}", "", None),
+        ("until the last end", f"{report.wall_s:.0f} s", "", None),
+    ]
+
+
 def check_finished(report: LoadReport) -> None:
     """Raise when a job did not end as completed.
 

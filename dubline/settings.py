@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one.")
     auth: Literal["off"] = Field(default="off", description="`off`: one local user, on loopback only.")
     secret_key: SecretStr | None = Field(
-        default=None, description="Signs links and tokens; made on first start when absent."
+        default=None, description="Kept for accounts (`AUTH` other than `off`); nothing is signed with it yet."
     )
     app_name: str = Field(default="Dubline", max_length=80, description="Name that the service gives itself.")
     environment: str = Field(default="production", max_length=40, description="Label shown by the health page.")

@@ -137,6 +137,7 @@ class Whisper:
                 cpu_threads=1,
                 num_workers=self.parallel,
                 local_files_only=is_local,
+                use_auth_token=None if is_local or settings.hf_token is None else settings.hf_token.get_secret_value(),
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise EngineUnavailable(

@@ -299,7 +299,7 @@ def _mix(
 
 def _message(inputs: ReportInputs, verdict: Verdict, reasons: tuple[str, ...]) -> str:
     if not inputs.lines:
-        return "Nobody speaks in this video; the original sound was kept."
+        return "No speech that can be dubbed was found; the original sound was kept."
     if verdict == "pass":
         paces = [p.stretch for p in inputs.timeline.placements if p.length_samples > 0]
         pace = f", median pace {median(paces):.2f}" if paces else ""

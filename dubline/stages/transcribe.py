@@ -20,6 +20,7 @@ from dubline.models import DroppedSegment, Frozen, Segment, Span, Transcript, Wo
 from dubline.stages.separate import pause_level_db
 
 RATE_HZ = 16_000
+_LEAST_S = 0.4  # in all; of less than that Whisper makes words up, others each time
 _PAD_S = 0.25  # speech kept around what the VAD found: it clips soft onsets
 _WINDOW_S = 30.0  # what Whisper looks at to tell the language
 _KEPT_PAUSE_S = 1.0  # pauses up to here stay as they are; Whisper punctuates by them
@@ -58,11 +59,12 @@ def find_speech(stt_audio: Path, *, chunk_s: float = 75.0) -> SpeechPlan:
         duration_s = file.frames / RATE_HZ
         audio: NDArray[np.float32] = np.asarray(file.read(dtype="float32"), np.float32)
     speech = tuple(speech_spans(audio))
+    total_s = sum(s.duration_s for s in speech)
     return SpeechPlan(
         duration_s=duration_s,
         pause_level_db=pause_level_db(audio, RATE_HZ, speech),
         speech=speech,
-        chunks=plan_chunks(speech, chunk_s=chunk_s),
+        chunks=plan_chunks(speech, chunk_s=chunk_s) if total_s >= _LEAST_S else (),
     )
 
 

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import make_url
 
 from api.app import create_app
 from api.runs import OrchestratorUnavailable, QueueInfo, RunEvent, RunState, TaskInfo, WorkerInfo
@@ -253,8 +255,23 @@ def settings_for(home: Path, **values: Any) -> Settings:
 
 
 @pytest.fixture
-def harness(tmp_path: Path, clip: Path) -> Iterator[Harness]:
-    settings = settings_for(tmp_path / "home")
+def postgres_database(postgres_url: str) -> str:
+    """The address of an empty database of its own."""
+    name = f"api{uuid.uuid4().hex[:12]}"
+
+    async def create() -> None:
+        connection = await asyncpg.connect(postgres_url)
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+
+    asyncio.run(create())
+    return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def harness(request: pytest.FixtureRequest, tmp_path: Path, clip: Path) -> Iterator[Harness]:
+    url = request.getfixturevalue("postgres_database") if request.param == "postgresql" else ""
+    settings = settings_for(tmp_path / "home", database_url=url)
     store, orchestrator = LocalStore(settings.artifacts_dir), PretendOrchestrator()
     with TestClient(create_app(settings, store, orchestrator), raise_server_exceptions=False) as client:
         yield Harness(client, orchestrator, store, clip)
