@@ -8,7 +8,7 @@ TO ?= pt-BR
 VIDEO ?=
 ARGS ?=
 
-.PHONY: setup dub run test test-slow chaos check bench bench-service reference screenshots clean help
+.PHONY: setup dub run test test-slow chaos check bench quality bench-service reference screenshots clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ chaos: setup  ## Kill every part of a running stack at every stage boundary, and
 
 bench: setup  ## Measure against the plain reference script and print the figures
 	@$(BIN)/python -m bench $(ARGS)
+
+quality: setup  ## Dub real talks and print how good the results are
+	@$(BIN)/python -m bench.quality $(ARGS)
 
 bench-service: setup  ## Measure the running service: start, memory, latencies, many clients
 	@$(BIN)/python -m bench.service $(ARGS)

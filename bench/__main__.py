@@ -50,15 +50,15 @@ def _bench(arguments: argparse.Namespace, lecture: Path, talk: Path, work: Path)
         if reference is not None:
             base = reference.dub(lecture, work / f"plain{number}")
             plain.append(base.wall_s)
-        home = _home(work / f"home{number}")
-        first = _dub(lecture, home, work / f"out{number}", "--to", "pt-BR")
+        home = new_home(work / f"home{number}")
+        first = dub_into(lecture, home, work / f"out{number}", "--to", "pt-BR")
         walls.append(first.wall_s)
         peaks.append(first.peak_bytes)
         run = first.json()["run"]
         overheads.append(first.wall_s - run["engines_and_ffmpeg_s"])
         if plain:
             ratios.append(first.wall_s / plain[-1])
-        second = _dub(lecture, home, work / f"out{number}", "--to", "pt-BR")
+        second = dub_into(lecture, home, work / f"out{number}", "--to", "pt-BR")
         again.append(second.json()["run"]["wall_s"])
         print(
             f"  run {number + 1}: ours {first.wall_s:.1f} s"
@@ -85,13 +85,13 @@ def _bench(arguments: argparse.Namespace, lecture: Path, talk: Path, work: Path)
             statistics.median(again) <= 6,
         )
     )
-    spanish = _dub(
+    spanish = dub_into(
         lecture, work / "home0", work / "es", "--to", "es", "--mt", "simulated", "--tts", "simulated", "--listen", "off"
     )
     heard_s = spanish.json()["run"]["busy_s"].get("stt:faster-whisper", 0.0)
     rows.append(("a second language, seconds of STT", f"{heard_s:.1f} s", "0 s", heard_s == 0))
     if not arguments.skip_long and talk.is_file():
-        long = _dub(talk, _home(work / "home-long"), work / "long", "--to", "pt-BR", "--from", "en")
+        long = dub_into(talk, new_home(work / "home-long"), work / "long", "--to", "pt-BR", "--from", "en")
         per_minute = long.wall_s / _minutes(work / "long", talk) / (wall / _minutes(work / "out0", lecture))
         rows.append(("14 min clip, cost per minute / 3m51's", f"{per_minute:.3f}", "<= 1.05", per_minute <= 1.05))
         memory = long.peak_bytes / peak
@@ -104,7 +104,7 @@ def _bench(arguments: argparse.Namespace, lecture: Path, talk: Path, work: Path)
     return 1 if any(r[3] is False for r in rows) else 0
 
 
-def _home(folder: Path) -> Path:
+def new_home(folder: Path) -> Path:
     """A state folder with the machine's prepared weights and an empty Prefect database, its server stopped again."""
     folder.mkdir(parents=True)
     (folder / "models").symlink_to(get_settings().weights_dir)
@@ -124,7 +124,8 @@ def _server_pid(home: Path) -> list[int]:
         return []
 
 
-def _dub(video: Path, home: Path, out: Path, *options: str) -> Measured:
+def dub_into(video: Path, home: Path, out: Path, *options: str) -> Measured:
+    """One dub in a process of its own, with the Prefect server that it starts counted in."""
     measured = measure(
         [sys.executable, "-m", "dubline", "dub", str(video), "--out", str(out), "--json", "--direct", *options],
         env={"DUBLINE_HOME": str(home)},
