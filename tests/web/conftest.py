@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,17 @@ def chromium() -> str:
     """Where the browser is."""
     found = shutil.which("chromium")
     if found is None:
-        pytest.skip("no chromium on the path")
+        _absent("no chromium on the path")
     if not all(path.is_file() for path in LIBRARIES.values()):
-        pytest.skip("the page's libraries are not installed: run make setup with npm")
-    return found
+        _absent("the page's libraries are not installed: run make setup with npm")
+    return found or ""
+
+
+def _absent(reason: str) -> None:
+    """Skip; fail where these tests must run."""
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
