@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 _FLAGS = [
@@ -18,6 +20,13 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def absent(reason: str) -> None:
+    """Skip; fail where these tests must run."""
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def launch(playwright: Playwright, chromium: str) -> Browser:
@@ -45,6 +54,7 @@ def fill(page: Page, clip: Path, name: str | None = None) -> None:
 
 def drop(page: Page, place: str, *files: tuple[str, Path]) -> None:
     """Let files go over a place, as a hand with a mouse does."""
+    page.locator(".drop").wait_for()
     page.evaluate(
         """([place, files]) => {
             const data = new DataTransfer();

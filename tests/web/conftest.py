@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from api.routes.page import LIBRARIES
 from tests.stack import Stack
-from tests.web.browser import launch
+from tests.web.browser import absent, launch
 
 
 @pytest.fixture(scope="package")
@@ -20,17 +19,10 @@ def chromium() -> str:
     """Where the browser is."""
     found = shutil.which("chromium")
     if found is None:
-        _absent("no chromium on the path")
+        absent("no chromium on the path")
     if not all(path.is_file() for path in LIBRARIES.values()):
-        _absent("the page's libraries are not installed: run make setup with npm")
+        absent("the page's libraries are not installed: run make setup with npm")
     return found or ""
-
-
-def _absent(reason: str) -> None:
-    """Skip; fail where these tests must run."""
-    if os.environ.get("REQUIRE_BROWSER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")

@@ -264,7 +264,6 @@ def test_what_is_chosen_is_what_is_asked_for(page: Page, stack: Stack, clip: Pat
 
 def test_of_many_files_the_first_is_taken_and_a_near_miss_counts(page: Page, clip: Path) -> None:
     page.goto("/")
-    page.locator(".drop").wait_for()
     drop(page, "body", ("first.mp4", clip), ("second.mp4", clip))
     expect(page.locator(".drop .file-name")).to_have_text("first.mp4")
     expect(page.get_by_role("status").filter(has_text="Of the 2 files only the first is taken")).to_be_visible()

@@ -138,9 +138,9 @@ export function Jobs() {
     <div class="head"><h1>Jobs</h1><a class="button primary" href="#/">New dub</a></div>
     <div class="tools" role="search">
       <input ref=${search} type="search" placeholder="Search by file name" aria-label="Search by file name" value=${typed} onInput=${(e) => setTyped(e.target.value)} />
-      ${choice("status", "Show", "All", Object.entries(STATUS))}
-      ${choice("job_type", "Kind", "Every kind", Object.entries(TYPES))}
-      ${choice("target_language", "Language", "Every language", (languages.data?.target_languages || []).map((code) => [code, language(code)]))}
+      ${choice("status", "Show", "Any state", Object.entries(STATUS))}
+      ${choice("job_type", "Kind", "Any kind", Object.entries(TYPES))}
+      ${choice("target_language", "Language", "Any language", (languages.data?.target_languages || []).map((code) => [code, language(code)]))}
     </div>
     <${Trouble} error=${list.error} />
     ${jobs.length > 0 &&
