@@ -10,13 +10,19 @@ export class Problem extends Error {
     super(body?.detail || "The service does not answer.");
     this.status = status;
     this.code = body?.code || "unreachable";
-    this.hint = body?.hint || (status ? "" : "Look whether it still runs; the page tries again by itself.");
+    this.hint = body?.hint || (status ? "" : "Look whether it still runs.");
     this.errors = Array.isArray(body?.errors) ? body.errors : [];
   }
 }
 
-/** Whether a problem may be over soon: the service does not answer, or says that it cannot now. */
-export const isPassing = (error) => error.code === "unreachable" || error.status === 503;
+const AGAIN = "The page tries again by itself.";
+
+/** Whether a problem may be over soon, so that the view asks again; then it says so. */
+export function isPassing(error) {
+  if (error.code !== "unreachable" && error.status !== 503) return false;
+  if (!error.hint.includes(AGAIN)) error.hint = `${error.hint} ${AGAIN}`.trim();
+  return true;
+}
 
 const parsed = (text) => {
   try {
@@ -128,7 +134,8 @@ export function upload(file, told) {
       onSuccess: () => end.resolve(new URL(carrier.url, location.href).pathname.split("/").pop()),
       onError: (error) => {
         const answer = error.originalResponse;
-        end.reject(new Problem(answer?.getStatus() || 0, parsed(answer?.getBody() || "")));
+        const hint = "Start it again when the service answers: it goes on where it was.";
+        end.reject(new Problem(answer?.getStatus() || 0, answer ? parsed(answer.getBody()) : { hint }));
       },
     });
     const earlier = await carrier.findPreviousUploads();

@@ -61,8 +61,8 @@ export function useAnswer(ask, keys) {
       (data) => mine === turn.current && setState({ data, error: null }),
       (error) => {
         if (mine !== turn.current) return;
-        setState((was) => ({ data: was.data, error }));
         if (isPassing(error)) timer.current = setTimeout(again, POLL_MS);
+        setState((was) => ({ data: was.data, error }));
       },
     );
   };

@@ -41,6 +41,7 @@ export async function send(file, form, fields) {
     set(null);
     return job;
   } catch (error) {
+    if (error.status === 404) stored = null;
     set(error.code === "stopped" ? null : { ...now, error });
     return null;
   } finally {

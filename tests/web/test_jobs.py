@@ -107,6 +107,20 @@ def test_a_job_at_work_tells_the_time_left(page: Page, rows: list[dict[str, Any]
     expect(row.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "41")
 
 
+def test_the_history_grows_while_it_is_looked_at(page: Page, rows: list[dict[str, Any]]) -> None:
+    work = {"status": "processing", "progress": 41.0, "current_step": "Speaking", "progress_stage": "synthesis"}
+    job = {**rows[0], **work}
+    events = [{"at": iso(time.time()), "type": "state", "message": "A worker has it."}]
+    page.route("**/stream", lambda route: route.abort())
+    page.route(f"**/api/v1/jobs/{job['id']}", lambda route: route.fulfill(json=job))
+    page.route("**/events", lambda route: route.fulfill(json={"events": events}))
+    page.goto(f"/#/jobs/{job['id']}")
+    expect(page.locator(".events li")).to_have_count(1)
+    job["crashes"] = 1
+    events.append({"at": iso(time.time()), "type": "crash", "message": "The worker was lost; start 2."})
+    expect(page.locator(".events li").last).to_have_text(re.compile("The worker was lost; start 2."))
+
+
 def fail(stack: Stack, job_id: str) -> None:
     """Make a job one that failed and may succeed."""
     error = {"code": "engine_lost", "message": "The engine was lost.", "hint": "", "retryable": True, "details": {}}

@@ -163,8 +163,8 @@ export function Job({ id }) {
         },
         (problem) => {
           if (gone) return;
-          setError(problem);
           if (isPassing(problem)) timer = setTimeout(look, POLL_MS);
+          setError(problem);
         },
       );
     look();
