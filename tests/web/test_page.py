@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -124,10 +125,11 @@ def test_without_the_stream_it_looks_every_two_seconds(page: Page, clip: Path) -
     dub(page, clip, "polled.mp4")
     wait_done(page)
     expect(page.locator(".status").first).to_have_text("Have a look")
-    # The first two are the view's own and the one at the end of the stream that was refused.
-    gaps_s = [b - a for a, b in pairwise(polled_s[1:])]
+    # The first look is the view's own; after eight more the stream is tried again.
+    gaps_s = [b - a for a, b in pairwise(polled_s[1:9])]
     assert gaps_s
-    assert all(1.8 < gap_s < 3.5 for gap_s in gaps_s), gaps_s
+    assert min(gaps_s) > 1.8
+    assert median(gaps_s) < 3.0
 
 
 SCRIPT: dict[str, Any] = {
