@@ -1,7 +1,7 @@
 // The public API, as the page uses it. Nothing else here talks to the network.
 
 export const ENDED = new Set(["completed", "failed", "cancelled"]);
-const POLL_MS = 2000;
+export const POLL_MS = 2000;
 const POLLS_BEFORE_STREAM = 8;
 
 /** A refusal or a fault, as the service's problem document tells it. */
@@ -10,9 +10,18 @@ export class Problem extends Error {
     super(body?.detail || "The service does not answer.");
     this.status = status;
     this.code = body?.code || "unreachable";
-    this.hint = body?.hint || (status ? "" : "Look whether it still runs; the page tries again by itself.");
+    this.hint = body?.hint || (status ? "" : "Look whether it still runs.");
     this.errors = Array.isArray(body?.errors) ? body.errors : [];
   }
+}
+
+const AGAIN = "The page tries again by itself.";
+
+/** Whether a problem may be over soon, so that the view asks again; then it says so. */
+export function isPassing(error) {
+  if (error.code !== "unreachable" && error.status !== 503) return false;
+  if (!error.hint.includes(AGAIN)) error.hint = `${error.hint} ${AGAIN}`.trim();
+  return true;
 }
 
 const parsed = (text) => {
@@ -106,34 +115,39 @@ function tus() {
 }
 
 /**
- * Store a file; `told` hears the share sent, 0 … 1. A cut line is taken up again. Gives the promise of the file's id, and
- * ways to pause, to go on and to stop.
+ * Store a file; `told` hears the share sent, 0 … 1. A cut line is taken up again, and so is what an earlier visit left of
+ * the same file. Gives the promise of the file's id, and ways to pause, to go on and to stop.
  */
 export function upload(file, told) {
   let sending = null;
-  let stopped = null;
   let held = false;
-  const done = tus().then(
-    (library) =>
-      new Promise((resolve, reject) => {
-        stopped = () => reject(new Problem(0, { detail: "The upload was stopped.", code: "stopped", hint: " " }));
-        sending = new library.Upload(file, {
-          endpoint: "/api/v1/uploads",
-          metadata: { filename: file.name },
-          retryDelays: [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000],
-          storeFingerprintForResuming: false,
-          onProgress: (have, all) => told(have / all),
-          onSuccess: () => resolve(new URL(sending.url, location.href).pathname.split("/").pop()),
-          onError: (error) => {
-            const answer = error.originalResponse;
-            reject(new Problem(answer?.getStatus() || 0, parsed(answer?.getBody() || "")));
-          },
-        });
-        if (!held) sending.start();
-      }),
-  );
+  let stopped = false;
+  const end = Promise.withResolvers();
+  const begin = async () => {
+    const library = await tus();
+    const carrier = new library.Upload(file, {
+      endpoint: "/api/v1/uploads",
+      metadata: { filename: file.name },
+      retryDelays: [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000],
+      removeFingerprintOnSuccess: true,
+      onProgress: (have, all) => stopped || told(have / all),
+      onSuccess: () => end.resolve(new URL(carrier.url, location.href).pathname.split("/").pop()),
+      onError: (error) => {
+        const answer = error.originalResponse;
+        const hint = "Start it again when the service answers: it goes on where it was.";
+        end.reject(new Problem(answer?.getStatus() || 0, answer ? parsed(answer.getBody()) : { hint }));
+      },
+    });
+    const earlier = await carrier.findPreviousUploads();
+    earlier.sort((a, b) => Date.parse(b.creationTime) - Date.parse(a.creationTime));
+    if (earlier.length) carrier.resumeFromPreviousUpload(earlier[0]);
+    if (stopped) return;
+    sending = carrier;
+    if (!held) sending.start();
+  };
+  begin().catch(end.reject);
   return {
-    done,
+    done: end.promise,
     pause: () => {
       held = true;
       sending?.abort();
@@ -142,7 +156,11 @@ export function upload(file, told) {
       held = false;
       sending?.start();
     },
-    stop: () => (sending?.abort(true).catch(() => {}), stopped?.()),
+    stop: () => {
+      stopped = true;
+      sending?.abort(true).catch(() => {});
+      end.reject(new Problem(0, { detail: "The upload was stopped.", code: "stopped", hint: " " }));
+    },
   };
 }
 

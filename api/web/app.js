@@ -2,6 +2,7 @@
 import { html, render, useEffect, useRef, useState } from "./lib/preact.js";
 import { bind, lettersAreOn, listed, turnLetters } from "./keys.js";
 import { listenToNews } from "./parts.js";
+import { useSending } from "./sending.js";
 import { Job } from "./views/job.js";
 import { Jobs } from "./views/jobs.js";
 import { New } from "./views/new.js";
@@ -20,6 +21,20 @@ function View({ at }) {
   if (place === "jobs") return html`<${Jobs} />`;
   if (place === "system") return html`<${System} />`;
   return html`<${New} />`;
+}
+
+// A file that is let go beside its place must not take the page away.
+for (const name of ["dragover", "drop"]) {
+  addEventListener(name, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+}
+
+/** What becomes of the upload, said where its form is not shown. */
+function Note() {
+  const now = useSending();
+  if (!now) return null;
+  const share = Math.round(now.share * 100);
+  return html`<a class="note ${now.error ? "bad-text" : ""}" href="#/" title=${now.file.name}>
+    ${now.error ? "Upload failed" : now.paused ? `Upload paused, ${share} %` : `Upload ${share} %`}</a>`;
 }
 
 function Keys({ dialog }) {
@@ -90,6 +105,7 @@ function App() {
       <nav aria-label="Main">
         ${PLACES.map(([place, name]) => html`<a href=${place} aria-current=${here(place) ? "page" : null}>${name}</a>`)}
       </nav>
+      ${!here("#/") && html`<${Note} />`}
       <button type="button" class="icon-button help" aria-label="Keys" title="Keys (?)" onClick=${showKeys}>?</button>
     </header>
     <main id="main" class="page" ref=${main} tabindex="-1"><${View} at=${at} /></main>

@@ -1,5 +1,6 @@
 // Small pieces that several views use.
 import { html, useEffect, useRef, useState } from "./lib/preact.js";
+import { isPassing, POLL_MS } from "./api.js";
 import { Icon } from "./icons.js";
 import { STATUS, VERDICT } from "./words.js";
 
@@ -48,21 +49,28 @@ export function Confirm({ ask, done }) {
   </dialog>`;
 }
 
-/** What a promise gave: {data, error, again}; asked anew when `keys` change. */
+/** What a promise gave: {data, error, again}; asked anew when `keys` change, and by itself while it may yet succeed. */
 export function useAnswer(ask, keys) {
   const [state, setState] = useState({ data: null, error: null });
   const turn = useRef(0);
+  const timer = useRef(0);
   const again = () => {
     const mine = ++turn.current;
+    clearTimeout(timer.current);
     return ask().then(
       (data) => mine === turn.current && setState({ data, error: null }),
-      (error) => mine === turn.current && setState((was) => ({ data: was.data, error })),
+      (error) => {
+        if (mine !== turn.current) return;
+        if (isPassing(error)) timer.current = setTimeout(again, POLL_MS);
+        setState((was) => ({ data: was.data, error }));
+      },
     );
   };
   useEffect(() => {
     again();
     return () => {
       turn.current += 1;
+      clearTimeout(timer.current);
     };
   }, keys);
   return { ...state, again };

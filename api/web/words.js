@@ -71,12 +71,14 @@ export function language(code) {
 
 const said = (job) => job.detected_language || (job.source_language === "auto" ? null : job.source_language);
 
+export const TYPES = { video_translate: "Dub", transcription: "Transcript", audio_extraction: "Sound only" };
+
 export const pair = (job) =>
   job.target_language
     ? said(job)
       ? `${language(said(job))} to ${language(job.target_language)}`
       : `Into ${language(job.target_language)}`
-    : { transcription: "Transcript", audio_extraction: "Sound only" }[job.job_type] || job.job_type;
+    : TYPES[job.job_type] || job.job_type;
 
 export const STATUS = {
   uploaded: "Stored",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import time
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 _FLAGS = [
@@ -17,6 +20,13 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def absent(reason: str) -> None:
+    """Skip; fail where these tests must run."""
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def launch(playwright: Playwright, chromium: str) -> Browser:
@@ -32,16 +42,60 @@ def choose(page: Page, field: str, search: str, row: str) -> None:
     page.get_by_role("option", name=row).first.click()
 
 
+def fill(page: Page, clip: Path, name: str | None = None) -> None:
+    """Choose a file and both languages in the form that is shown."""
+    if name is None:
+        page.locator("#file").set_input_files(clip)
+    else:
+        page.locator("#file").set_input_files({"name": name, "mimeType": "video/mp4", "buffer": clip.read_bytes()})
+    choose(page, "Spoken language", "eng", "English en")
+    choose(page, "Dub into", "brazil", "Brazilian Portuguese")
+
+
+def drop(page: Page, place: str, *files: tuple[str, Path]) -> None:
+    """Let files go over a place, as a hand with a mouse does."""
+    page.locator(".drop").wait_for()
+    page.evaluate(
+        """([place, files]) => {
+            const data = new DataTransfer();
+            for (const [name, content] of files) {
+                const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+                data.items.add(new File([bytes], name, {type: "video/mp4"}));
+            }
+            document.querySelector(place).dispatchEvent(
+                new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+        }""",
+        [place, [[name, base64.b64encode(path.read_bytes()).decode()] for name, path in files]],
+    )
+
+
 def dub(page: Page, clip: Path, name: str | None = None) -> str:
     """Send a file through the form; the id of its job."""
     page.goto("/")
-    file = {"name": name or clip.name, "mimeType": "video/mp4", "buffer": clip.read_bytes()}
-    page.locator("input[type=file]").set_input_files(files=[file])  # pyright: ignore[reportArgumentType]
-    choose(page, "Spoken language", "eng", "English en")
-    choose(page, "Dub into", "brazil", "Brazilian Portuguese")
+    fill(page, clip, name)
     page.get_by_role("button", name="Dub this video").click()
     page.wait_for_url("**/#/jobs/*")
     return page.url.rpartition("/")[2]
+
+
+def watch_progress(page: Page) -> None:
+    """Note every change of the bar and the stage from now on; `progress_seen` tells them."""
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            new MutationObserver(() => {
+                const bar = document.querySelector(".under [role=progressbar]");
+                const step = document.querySelector(".steps .now > span:nth-child(2)");
+                if (bar) window.seen.push([Number(bar.getAttribute("aria-valuenow")), step?.textContent || ""]);
+            }).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
+        }"""
+    )
+
+
+def progress_seen(page: Page) -> tuple[list[int], set[str]]:
+    """Shares in percent in the order in which they were shown, and the names of the stages."""
+    seen = page.evaluate("window.seen")
+    return [share for share, _ in seen], {step for _, step in seen}
 
 
 def until(page: Page, expression: str, within_s: float = 20.0) -> None:

@@ -17,12 +17,18 @@ from tests.web.browser import choose, dub, launch, wait_done
 _TALL = 1100
 _SHOTS = (
     # Name, view, width, theme
-    ("new-wide-light", "new", 1280, "light"),
-    ("job-wide-light", "job", 1280, "light"),
-    ("report-wide-dark", "job", 1280, "dark"),
-    ("jobs-narrow-dark", "jobs", 360, "dark"),
+    ("new-wide-light", "new", 1440, "light"),
+    ("new-narrow-dark", "new", 360, "dark"),
+    ("job-wide-light", "job", 1440, "light"),
     ("job-narrow-light", "job", 360, "light"),
+    ("editor-wide-dark", "job", 1440, "dark"),
+    ("report-wide-dark", "job", 1440, "dark"),
+    ("jobs-wide-light", "jobs", 1440, "light"),
+    ("jobs-narrow-dark", "jobs", 360, "dark"),
+    ("system-wide-light", "system", 1440, "light"),
 )
+_PLACES = {"new": "/", "jobs": "/#/jobs", "system": "/#/system"}
+_PARTS = {"editor": ".editor", "report": ".report"}
 
 
 def main(folder: Path) -> int:
@@ -50,24 +56,29 @@ def main(folder: Path) -> int:
 
 
 def _shoot(browser: Browser, stack: Stack, clip: Path, folder: Path) -> None:
-    first = _open(browser, stack, 1280, "dark")
+    first = _open(browser, stack, 1440, "dark")
     job_id = dub(first, clip, "A short talk about voices.mp4")
     first.locator(".steps .past").nth(2).wait_for(timeout=300_000)
     first.screenshot(path=folder / "work-wide-dark.png")
     wait_done(first, within_s=600)
     for name, view, width, theme in _SHOTS:
         page = _open(browser, stack, width, theme)
-        page.goto({"new": "/", "jobs": "/#/jobs", "job": f"/#/jobs/{job_id}"}[view])
+        page.goto(_PLACES.get(view, f"/#/jobs/{job_id}"))
         if view == "new":
             page.locator("#file").set_input_files(clip)
             choose(page, "Dub into", "brazil", "Brazilian Portuguese")
             page.locator(".outlook").wait_for()
+        if view == "system":
+            page.get_by_role("heading", name="All is well").wait_for()
         if view == "job":
             wait_done(page)
             page.locator(".timeline").wait_for()
             page.locator("video").evaluate("v => { v.currentTime = 8.5; }")
+        part = _PARTS.get(name.partition("-")[0])
+        if part == ".editor":
+            page.locator(".line summary").nth(1).click()
         page.wait_for_timeout(1500)
-        shown = page.locator(".report") if name.startswith("report") else page
+        shown = page.locator(part) if part else page
         shown.screenshot(path=folder / f"{name}.png")
         page.context.close()
 

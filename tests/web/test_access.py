@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from api.routes import page as served
 from tests.stack import Stack
-from tests.web.browser import wait_done
+from tests.web.browser import absent, wait_done
 from tests.web.test_page import SCRIPT, pending
 
 _AXE = Path(served.__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -31,6 +32,10 @@ def violations(page: Page) -> list[str]:
     page.evaluate(_AXE.read_text())
     found = page.evaluate("rules => axe.run({runOnly: rules}).then(r => r.violations)", _RULES)
     return [f"{v['id']}: {node['html'][:120]} {node['failureSummary'][:300]}" for v in found for node in v["nodes"]]
+
+
+def answer(body: dict[str, Any]) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(json=body)
 
 
 def settle(page: Page, name: str) -> None:
@@ -57,7 +62,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     browser: Browser, stack: Stack, places: dict[str, str], theme: Literal["light", "dark"], width: int
 ) -> None:
     if not _AXE.is_file():
-        pytest.skip("axe-core is not installed: run make setup with npm")
+        absent("axe-core is not installed: run make setup with npm")
     context = browser.new_context(
         base_url=stack.url, color_scheme=theme, viewport={"width": width, "height": 800}, reduced_motion="reduce"
     )
@@ -70,6 +75,21 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         found += [f"{name}: {row}" for row in violations(page)]
+    job_id = places["job"].rpartition("/")[2]
+    job = stack.job(job_id)
+    error = {"code": "media_unreadable", "message": "It is broken.", "hint": "", "retryable": False, "details": {}}
+    for name, state, sign in (
+        ("at work", {"status": "processing", "progress": 41, "progress_stage": "synthesis"}, ".under"),
+        ("failed", {"status": "failed", "error": error, "error_message": "It is broken."}, ".trouble"),
+    ):
+        page.route(re.compile(f"{job_id}$"), answer({**job, **state}))
+        page.route(re.compile(f"{job_id}/stream$"), lambda route: route.abort())
+        page.goto(places["job"])
+        page.reload()
+        page.locator(sign).wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        found += [f"{name}: {row}" for row in violations(page)]
+        page.unroute_all()
     page.route(re.compile("/transcript$"), lambda route: route.fulfill(json=SCRIPT))
     page.goto(places["job"])
     page.reload()

@@ -17,7 +17,7 @@ from dubline.media.finished import decode_finished
 from dubline.sample import make_sample
 from dubline.settings import Settings, get_settings
 from tests.stack import Stack
-from tests.web.browser import dub, until, wait_done
+from tests.web.browser import choose, drop, progress_seen, until, wait_done, watch_progress
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(400)]
 _TEXT = ("Good morning, and welcome to a short talk about voices.", "Thank you for listening, and see you tomorrow.")
@@ -63,8 +63,18 @@ def test_a_video_becomes_portuguese_and_a_mended_sentence_is_spoken(
     page = real_page
     clip = tmp_path / "talk.mp4"
     make_sample(clip, settings, text=_TEXT)
-    dub(page, clip)
+    page.goto("/")
+    drop(page, ".drop", ("talk.mp4", clip))
+    choose(page, "Spoken language", "eng", "English en")
+    choose(page, "Dub into", "brazil", "Brazilian Portuguese")
+    page.get_by_role("button", name="Dub this video").click()
+    page.wait_for_url("**/#/jobs/*")
+    watch_progress(page)
     wait_done(page, within_s=180)
+    shares, steps = progress_seen(page)
+    assert shares == sorted(shares)
+    assert len(set(shares)) >= 3
+    assert {"Understand", "Translate", "Speak"} <= steps, steps
     lines = page.locator(".line textarea")
     said = " ".join(lines.nth(n).input_value() for n in range(lines.count())).lower()
     assert {"vozes", "obrigado"} <= set(said.replace(",", " ").replace(".", " ").split()), said
@@ -76,6 +86,8 @@ def test_a_video_becomes_portuguese_and_a_mended_sentence_is_spoken(
     page.get_by_role("button", name="Render what changed").click()
     expect(page.locator(".under")).to_be_visible()
     wait_done(page, within_s=120)
+    page.locator("video").evaluate("v => v.play()")
+    until(page, "document.querySelector('video').currentTime > 1")
     with page.expect_download() as fetched:
         page.get_by_role("link", name="Download", exact=True).click()
     video = tmp_path / "dub.mp4"

@@ -184,6 +184,8 @@ function Lines({ job, given, timing, at, play, rendered }) {
     () => (editable ? once(`/api/v1/voices?language=${encodeURIComponent(target)}`) : Promise.resolve(null)),
     [editable, target],
   );
+  const engine = job.processing_config?.tts_engine || "auto";
+  const able = [...new Set((voices.data?.voices || []).filter((v) => engine === "auto" || v.engine === engine).map((v) => v.id))];
   const places = new Map(timing.map((row) => [row.utterance_id, row]));
   const rows = script.segments;
   const warnings = new Map((plan?.warnings || []).map((w) => [w.id, w]));
@@ -243,7 +245,7 @@ function Lines({ job, given, timing, at, play, rendered }) {
     <ol class="lines" tabindex="0" aria-labelledby="lines-title">
       ${rows.map(
         (row, n) => html`<${Line} key=${row.id} row=${row} next=${rows[n + 1]} editable=${editable} now=${row.id === at} spoken=${places.get(row.id)}
-          voices=${[...new Set((voices.data?.voices || []).map((v) => v.id))]} play=${play} edit=${editing.edit} warning=${warnings.get(row.id)}
+          voices=${able} play=${play} edit=${editing.edit} warning=${warnings.get(row.id)}
           script=${script} fields=${fields} step=${step} />`,
       )}
     </ol>

@@ -1,6 +1,6 @@
 // One job: what happens now, or what came of it.
 import { html, useEffect, useRef, useState } from "../lib/preact.js";
-import { artifactPath, call, follow, get, jobPath, once, post } from "../api.js";
+import { artifactPath, call, follow, get, isPassing, jobPath, once, POLL_MS, post } from "../api.js";
 import { Icon } from "../icons.js";
 import { Bar, Confirm, say, sayProblem, Status, Trouble, useAnswer, useTitle } from "../parts.js";
 import { clock, left, pair, size, span, when } from "../words.js";
@@ -152,17 +152,25 @@ export function Job({ id }) {
   useEffect(() => {
     let stop = () => {};
     let gone = false;
-    get(jobPath(id)).then(
-      (now) => {
-        if (gone) return;
-        setJob(now);
-        setError(null);
-        if (isOpen(now)) stop = follow(id, { heard: setJob, lost: setLost });
-      },
-      (problem) => gone || setError(problem),
-    );
+    let timer = 0;
+    const look = () =>
+      get(jobPath(id)).then(
+        (now) => {
+          if (gone) return;
+          setJob(now);
+          setError(null);
+          if (isOpen(now)) stop = follow(id, { heard: setJob, lost: setLost });
+        },
+        (problem) => {
+          if (gone) return;
+          if (isPassing(problem)) timer = setTimeout(look, POLL_MS);
+          setError(problem);
+        },
+      );
+    look();
     return () => {
       gone = true;
+      clearTimeout(timer);
       stop();
     };
   }, [id, turn]);
@@ -206,7 +214,7 @@ export function Job({ id }) {
     ${isOpen(job) && html`<${Under} job=${job} lost=${lost} />`}
     ${canRetry(job) && job.status === "failed" && html`<${Failed} job=${job} retry=${() => act("retry")} />`}
     ${job.status === "completed" && html`<${Result} job=${job} rendered=${() => setTurn((n) => n + 1)} />`}
-    <${History} job=${job} turn="${job.status} ${job.attempt}" />
+    <${History} job=${job} turn=${[job.status, job.attempt, job.crashes, job.is_cancelling, job.progress_stage].join(" ")} />
     <${Confirm} ask=${ask} done=${() => setAsk(null)} />
   `;
 }

@@ -1,12 +1,13 @@
 // All jobs, live: filter, search, and what can be done with one or many.
 import { html, useEffect, useRef, useState } from "../lib/preact.js";
-import { artifactPath, call, ENDED, get, jobPath, post, watchJobs } from "../api.js";
+import { artifactPath, call, ENDED, get, jobPath, once, post, watchJobs } from "../api.js";
 import { Icon } from "../icons.js";
 import { bind } from "../keys.js";
 import { Bar, Confirm, IconButton, say, sayProblem, Status, Trouble, useAnswer, useTitle } from "../parts.js";
-import { clock, left, pair, STATUS, when } from "../words.js";
+import { clock, language, left, pair, STATUS, TYPES, when } from "../words.js";
 
 const PAGE = 20;
+const TYPING_MS = 250;
 
 export const isOpen = (job) => !ENDED.has(job.status);
 export const canRetry = (job) => job.status === "failed" || job.status === "cancelled";
@@ -56,14 +57,26 @@ async function actOnMany(action, ids) {
 
 export function Jobs() {
   useTitle("Jobs");
-  const [status, setStatus] = useState("");
-  const [q, setQ] = useState("");
-  const [limit, setLimit] = useState(PAGE);
+  const [filter, setFilter] = useState({ status: "", job_type: "", target_language: "", q: "" });
+  const [typed, setTyped] = useState("");
+  const [page, setPage] = useState(1);
   const [marked, setMarked] = useState(new Set());
   const [ask, setAsk] = useState(null);
   const search = useRef(null);
-  const query = `/api/v1/jobs?page_size=${limit}&q=${encodeURIComponent(q)}${status ? `&status=${status}` : ""}`;
-  const list = useAnswer(() => get(query), [query]);
+  const given = Object.entries(filter).filter(([, value]) => value);
+  const query = new URLSearchParams([["page", page], ["page_size", PAGE], ...given]);
+  const list = useAnswer(() => get(`/api/v1/jobs?${query}`), [String(query)]);
+  const languages = useAnswer(() => once("/api/v1/languages"), []);
+  const narrow = (name, value) => {
+    setFilter((was) => ({ ...was, [name]: value }));
+    setPage(1);
+    setMarked(new Set());
+  };
+  useEffect(() => {
+    if (typed === filter.q) return undefined;
+    const timer = setTimeout(narrow, TYPING_MS, "q", typed);
+    return () => clearTimeout(timer);
+  }, [typed]);
   const again = useRef(list.again);
   again.current = list.again;
   useEffect(() => watchJobs(() => again.current()), []);
@@ -74,6 +87,15 @@ export function Jobs() {
 
   const jobs = list.data?.jobs || [];
   const total = list.data?.total_count ?? 0;
+  const pages = Math.max(1, Math.ceil(total / PAGE));
+  const turn = (to) => {
+    setPage(to);
+    setMarked(new Set());
+  };
+  // The last rows of the last page may have been deleted.
+  useEffect(() => {
+    if (list.data && page > pages) turn(pages);
+  }, [list.data]);
   const chosen = jobs.filter((job) => marked.has(job.id));
   const mark = (id) => {
     const next = new Set(marked);
@@ -108,14 +130,17 @@ export function Jobs() {
     ["delete", "Delete", chosen.filter((j) => !isOpen(j))],
   ];
   const all = jobs.length > 0 && chosen.length === jobs.length;
+  const choice = (name, label, any, rows) => html`<select aria-label=${label} onChange=${(e) => narrow(name, e.target.value)}>
+    <option value="">${any}</option>
+    ${rows.map(([value, text]) => html`<option value=${value} selected=${value === filter[name]}>${text}</option>`)}
+  </select>`;
   return html`
     <div class="head"><h1>Jobs</h1><a class="button primary" href="#/">New dub</a></div>
     <div class="tools" role="search">
-      <input ref=${search} type="search" placeholder="Search by file name" aria-label="Search by file name" value=${q} onInput=${(e) => setQ(e.target.value)} />
-      <select aria-label="Show" onChange=${(e) => setStatus(e.target.value)}>
-        <option value="">All</option>
-        ${Object.entries(STATUS).map(([value, text]) => html`<option value=${value} selected=${value === status}>${text}</option>`)}
-      </select>
+      <input ref=${search} type="search" placeholder="Search by file name" aria-label="Search by file name" value=${typed} onInput=${(e) => setTyped(e.target.value)} />
+      ${choice("status", "Show", "Any state", Object.entries(STATUS))}
+      ${choice("job_type", "Kind", "Any kind", Object.entries(TYPES))}
+      ${choice("target_language", "Language", "Any language", (languages.data?.target_languages || []).map((code) => [code, language(code)]))}
     </div>
     <${Trouble} error=${list.error} />
     ${jobs.length > 0 &&
@@ -130,10 +155,14 @@ export function Jobs() {
     </ul>`}
     ${list.data && !jobs.length &&
     html`<div class="empty"><${Icon} name="film" />
-      <p>${q || status ? "No job is like that." : "No jobs yet."}</p>
-      ${!q && !status && html`<a class="button" href="#/">Dub a video</a>`}</div>`}
-    ${total > jobs.length && jobs.length > 0 && html`<p class="row"><button type="button" onClick=${() => setLimit(Math.min(100, limit + PAGE))} disabled=${limit >= 100}>More</button>
-      <span class="dim">${jobs.length} of ${total}${limit >= 100 ? "; search to find the others" : ""}</span></p>`}
+      <p>${given.length ? "No job is like that." : "No jobs yet."}</p>
+      ${!given.length && html`<a class="button" href="#/">Dub a video</a>`}</div>`}
+    ${pages > 1 &&
+    html`<nav class="row" aria-label="Pages">
+      <button type="button" disabled=${page <= 1} onClick=${() => turn(page - 1)}>Newer</button>
+      <span class="dim" role="status">${(page - 1) * PAGE + 1}–${Math.min(total, page * PAGE)} of ${total}</span>
+      <button type="button" disabled=${page >= pages} onClick=${() => turn(page + 1)}>Older</button>
+    </nav>`}
     <${Confirm} ask=${ask} done=${() => setAsk(null)} />
   `;
 }

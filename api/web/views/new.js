@@ -1,31 +1,17 @@
 // A new dub: a file, two languages, a voice; everything else has a sensible default and is folded away.
 import { html, useEffect, useRef, useState } from "../lib/preact.js";
-import { get, once, post, upload, watchJobs } from "../api.js";
+import { get, once, watchJobs } from "../api.js";
 import { Icon } from "../icons.js";
-import { Bar, IconButton, Status, Trouble, useAnswer, useTitle } from "../parts.js";
+import { Bar, IconButton, say, sayProblem, Status, Trouble, useAnswer, useTitle } from "../parts.js";
+import { forget, hold, kept, send, stop, useSending } from "../sending.js";
 import { language, pair, size, when } from "../words.js";
+import { Choices, DEFAULTS, glossaryOf } from "./choices.js";
 import { Thumbnail } from "./jobs.js";
 import { Outlook } from "./outlook.js";
 import { Picker } from "./picker.js";
 import { Voice } from "./voice.js";
 
 const LAST = "dubline.target";
-const DEFAULTS = { background: "duck", subtitles: "embedded", quality: "balanced", priority: "5", keep_original_audio: "" };
-const CHOICES = {
-  background: [
-    "Original sound behind the voice",
-    [["duck", "Lower it under the voice"], ["keep", "Keep it as it is"], ["mute", "Mute it"]],
-  ],
-  subtitles: [
-    "Subtitles",
-    [["embedded", "In the video, can be switched"], ["burned", "Burned into the picture"], ["sidecar", "As files only"], ["none", "None in the video"]],
-  ],
-  quality: [
-    "Check of the result",
-    [["fast", "Measure only"], ["balanced", "Listen to a sample"], ["best", "Listen to all of it"]],
-  ],
-  priority: ["Priority", [["9", "High"], ["5", "Normal"], ["1", "When there is room"]]],
-};
 
 const named = (codes) =>
   codes
@@ -43,23 +29,26 @@ function firstTarget(targets) {
 
 function Drop({ file, chosen, busy }) {
   const [over, setOver] = useState(false);
-  const input = useRef(null);
-  const take = (files) => files?.length && chosen(files[0]);
-  const dropped = (event) => {
-    event.preventDefault();
-    setOver(false);
-    if (!busy) take(event.dataTransfer.files);
+  const [many, setMany] = useState(0);
+  const take = (files) => {
+    if (!files.length) return;
+    setMany(files.length);
+    chosen(files[0]);
   };
-  // The whole window takes the file, so that a near miss does not leave the page.
+  // The whole window takes a file: a near miss is meant for this too.
   useEffect(() => {
-    const hold = (event) => event.preventDefault();
-    addEventListener("dragover", hold);
-    addEventListener("drop", hold);
-    return () => (removeEventListener("dragover", hold), removeEventListener("drop", hold));
-  }, []);
-  return html`<div class="drop ${over ? "over" : ""} ${file ? "full" : ""}" onDrop=${dropped}
-    onDragEnter=${() => setOver(true)} onDragOver=${(e) => (e.preventDefault(), setOver(true))} onDragLeave=${() => setOver(false)}>
-    <input id="file" ref=${input} class="hidden" type="file" accept="video/*,audio/*,.mkv,.ts,.mxf" disabled=${busy}
+    const moved = (event) => setOver(event.dataTransfer.types.includes("Files"));
+    const left = (event) => event.relatedTarget || setOver(false);
+    const dropped = (event) => {
+      setOver(false);
+      if (!busy) take(event.dataTransfer.files);
+    };
+    const heard = { dragover: moved, dragleave: left, drop: dropped };
+    for (const [name, listener] of Object.entries(heard)) addEventListener(name, listener);
+    return () => Object.entries(heard).forEach(([name, listener]) => removeEventListener(name, listener));
+  }, [busy]);
+  return html`<div class="drop ${over && !busy ? "over" : ""} ${file ? "full" : ""}">
+    <input id="file" class="hidden" type="file" accept="video/*,audio/*,.mkv,.ts,.mxf" disabled=${busy}
       aria-describedby="file-hint" onChange=${(e) => take(e.target.files)} />
     <label for="file">
       <span class="big"><${Icon} name=${file ? "film" : "up"} /></span>
@@ -68,6 +57,7 @@ function Drop({ file, chosen, busy }) {
         : html`<span><strong>Choose a video</strong> or drop it here</span>
             <span id="file-hint" class="dim">MP4, MKV, WebM, MOV and most others; sound alone works too</span>`}
     </label>
+    <p class="dim" role="status">${many > 1 && `Of the ${many} files only the first is taken: a dub is of one video.`}</p>
   </div>`;
 }
 
@@ -96,107 +86,87 @@ function Latest() {
 export function New() {
   useTitle("New dub");
   const can = useAnswer(() => once("/api/v1/languages"), []);
-  const [file, setFile] = useState(null);
-  const [source, setSource] = useState("auto");
-  const [target, setTarget] = useState("");
-  const [voice, setVoice] = useState("");
-  const [more, setMore] = useState(DEFAULTS);
-  const [sent, setSent] = useState(null);
-  const [paused, setPaused] = useState(false);
-  const [error, setError] = useState(null);
-  const sending = useRef(null);
-  const stored = useRef(null);
+  const sending = useSending();
+  // What is being sent from here is shown again, with what it was sent with.
+  const form = kept()?.form;
+  const [file, setFile] = useState(kept()?.file ?? null);
+  const [source, setSource] = useState(form?.source ?? "auto");
+  const [target, setTarget] = useState(form?.target ?? "");
+  const [voice, setVoice] = useState(form?.voice ?? "");
+  const [more, setMore] = useState(form?.more ?? DEFAULTS);
+  const [refused, setRefused] = useState(null);
+  const busy = sending !== null && !sending.error;
+  const error = refused ?? sending?.error;
 
   const pairs = can.data?.pairs || [];
   const targets = [...new Set(pairs.filter((p) => source === "auto" || p.source === source).map((p) => p.target))];
+  const into = (code) => {
+    setTarget(code);
+    setVoice("");
+  };
   useEffect(() => {
-    if (can.data && !target) setTarget(firstTarget(can.data.target_languages));
+    if (can.data && !target) into(firstTarget(can.data.target_languages));
   }, [can.data]);
   useEffect(() => {
-    if (target && can.data && !targets.includes(target)) setTarget(targets.length === 1 ? targets[0] : "");
+    if (target && can.data && !targets.includes(target)) into(targets.length === 1 ? targets[0] : "");
   }, [source]);
   const voices = useAnswer(
     () => (target ? get(`/api/v1/voices?language=${encodeURIComponent(target)}`) : Promise.resolve({ voices: [] })),
     [target],
   );
-  useEffect(() => setVoice(""), [target]);
-  useEffect(() => () => sending.current?.stop(), []);
+  useEffect(() => () => forget(), []);
 
-  const wrong = (field) => error?.errors?.find((e) => e.field === field)?.message;
+  const wrong = error?.errors?.[0]?.field;
+  const fieldsOf = () => {
+    if (!file) throw { message: "Choose a video first.", errors: [{ field: "file" }] };
+    if (!target) throw { message: "Choose a language to dub into.", errors: [{ field: "target_language" }] };
+    const engine = voices.data?.voices.find((v) => v.id === voice)?.engine || "";
+    const fields = { target_language: target, tts_voice: voice, tts_engine: engine, ...more, glossary: glossaryOf(more.glossary) };
+    if (source !== "auto") fields.source_language = source;
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));
+  };
   const submit = async (event) => {
     event.preventDefault();
-    if (!file) return setError({ message: "Choose a video first.", errors: [{ field: "file", message: "" }] });
-    if (!target) {
-      return setError({ message: "Choose a language to dub into.", errors: [{ field: "target_language", message: "" }] });
-    }
-    setError(null);
-    setSent(0);
-    const engine = voices.data?.voices.find((v) => v.id === voice)?.engine || "";
-    const fields = { target_language: target, tts_voice: voice, tts_engine: engine, ...more };
-    if (source !== "auto") fields.source_language = source;
-    setPaused(false);
+    forget();
+    setRefused(null);
+    let fields;
     try {
-      // A file that is there already is not sent again when only a choice was refused.
-      if (stored.current?.file !== file) {
-        sending.current = upload(file, setSent);
-        stored.current = { file, id: await sending.current.done };
-      }
-      fields.file_id = stored.current.id;
-      const made = await post("/api/v1/jobs", Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== "")));
-      localStorage.setItem(LAST, target);
-      sending.current = null;
-      location.hash = `#/jobs/${made.id}`;
+      fields = fieldsOf();
     } catch (problem) {
-      sending.current = null;
-      setSent(null);
-      if (problem.code !== "stopped") setError(problem);
+      return setRefused(problem);
     }
+    const job = await send(file, { source, target, voice, more }, fields);
+    const isHere = /^#?\/?$/.test(location.hash);
+    if (job) {
+      localStorage.setItem(LAST, target);
+      if (isHere) location.hash = `#/jobs/${job.id}`;
+      else say(`${file.name} is sent, and its job has begun.`);
+    } else if (!isHere && kept()?.error) sayProblem(kept().error);
   };
-  const busy = sent !== null;
-  const hold = () => {
-    sending.current?.[paused ? "resume" : "pause"]();
-    setPaused(!paused);
-  };
-  const set = (name) => (event) => setMore({ ...more, [name]: event.target.value });
   return html`<div class="narrow">
     <h1>Dub a video</h1>
     <p class="lead">The same video, spoken in another language, in time with the picture.</p>
     <form class="card new" onSubmit=${submit} novalidate>
-      <${Drop} file=${file} busy=${busy} chosen=${(f) => (setFile(f), setError(null))} />
+      <${Drop} file=${file} busy=${busy} chosen=${(f) => (setFile(f), setRefused(null), forget())} />
       ${can.data && !pairs.length &&
       html`<${Trouble} error=${{ message: "No language can be dubbed here yet.", hint: "Run `dubline doctor`: it says what is missing and the command that mends it." }} />`}
       <${Trouble} error=${can.error} />
       <div class="fields">
         <${Picker} id="source" label="Spoken language" value=${source} changed=${setSource} disabled=${busy || !can.data}
           rows=${[{ value: "auto", label: "Detect the language" }, ...named(can.data?.source_languages || [])]} />
-        <${Picker} id="target" label="Dub into" value=${target} changed=${setTarget} disabled=${busy || !can.data}
-          invalid=${wrong("target_language") !== undefined} rows=${named(targets)} />
+        <${Picker} id="target" label="Dub into" value=${target} changed=${into} disabled=${busy || !can.data}
+          invalid=${wrong === "target_language"} rows=${named(targets)} />
         <${Voice} rows=${voices.data?.voices || []} target=${target} value=${voice} changed=${setVoice} disabled=${busy || !target} />
       </div>
-      <details>
-        <summary>More choices</summary>
-        <div class="fields more">
-          ${Object.entries(CHOICES).map(
-            ([name, [label, rows]]) => html`<div class="field">
-              <label for=${name}>${label}</label>
-              <select id=${name} disabled=${busy} onChange=${set(name)}>
-                ${rows.map(([value, text]) => html`<option value=${value} selected=${more[name] === value}>${text}</option>`)}
-              </select>
-            </div>`,
-          )}
-        </div>
-        <label class="check"><input type="checkbox" disabled=${busy} checked=${more.keep_original_audio === "true"}
-          onChange=${(e) => setMore({ ...more, keep_original_audio: e.target.checked ? "true" : "" })} />
-          Keep the original sound as a second track</label>
-      </details>
+      <${Choices} value=${more} changed=${setMore} disabled=${busy} wrong=${wrong} />
       <${Trouble} error=${error} />
       ${!busy && html`<${Outlook} file=${file} target=${target} />`}
       ${busy
         ? html`<div class="sending">
-            <${Bar} value=${sent * 100} label="Upload" />
-            <div class="row"><span>${sent >= 1 ? "Looking at it" : `${paused ? "Paused" : "Sending"}, ${Math.round(sent * 100)} %`}</span>
-              ${sent < 1 && html`<${IconButton} icon=${paused ? "play" : "pause"} label=${paused ? "Go on" : "Pause the upload"} onClick=${hold} />`}
-              <${IconButton} icon="close" label="Stop the upload" onClick=${() => sending.current?.stop()} /></div>
+            <${Bar} value=${sending.share * 100} label="Upload" />
+            <div class="row"><span>${sending.share >= 1 ? "Looking at it" : `${sending.paused ? "Paused" : "Sending"}, ${Math.round(sending.share * 100)} %`}</span>
+              ${sending.share < 1 && html`<${IconButton} icon=${sending.paused ? "play" : "pause"} label=${sending.paused ? "Go on" : "Pause the upload"} onClick=${hold} />`}
+              <${IconButton} icon="close" label="Stop the upload" onClick=${stop} /></div>
           </div>`
         : html`<button class="primary" type="submit">Dub this video</button>`}
     </form>

@@ -11,7 +11,7 @@ const PARTS = {
   job_queue: "Prefect",
   ai_service_factory: "Engines",
 };
-const KINDS = { stt: "Recognition", mt: "Translation", tts: "Voices" };
+const KINDS = { stt: "Recognition", mt: "Translation", tts: "Voices", separate: "Separation", diarize: "Speakers" };
 
 const Table = ({ label, heads, rows }) => html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>
   <table><thead><tr>${heads.map((h) => html`<th scope="col">${h}</th>`)}</tr></thead>
