@@ -16,10 +16,10 @@ from dubline.models import Placement, Profile, Timeline
 PACE_LIMIT: dict[Profile, float] = {"natural": 1.25, "strict": 1.5}
 """Listeners accept a pace of -10 … +20 %; beyond a quarter faster is heard as hurry."""
 
-FILL_PACE = 0.9
-"""Slowest pace of a line that is shorter than the source's speech; only `strict` slows down at all, since a slowed
-voice is heard at once and a pause at the end of a line is not."""
+FILL_PACE = 0.85
+"""Slowest pace of a line that is shorter than the source's speech: where lips move, somebody should be heard."""
 
+_WORTH_FILLING = 1.02
 _LEAD_S = 0.3
 _GAP_S = 0.05  # between two lines where no silence is left
 _SLACK_S = 0.010  # the stretch filter is exact to some milliseconds
@@ -99,19 +99,19 @@ class _Slot:
 def plan(items: Sequence[FitItem], *, total_samples: int, rate_hz: int, profile: Profile) -> Timeline:
     """Place every line.
 
-    A line that fits is laid at its source onset at its natural pace. A longer one borrows the silence after it, then
-    leads by up to 0.3 s into silence before it, then is paced, then runs over: the next line starts later (drift) and
-    the lines that follow keep some pace until a pause has paid it back. Pace is shared with the neighbours rather
-    than put on one line. Where the media ends soon, lines are moved and paced ahead of time, since nothing may be
-    cut. Only when all lines at the profile's limit are still longer than the media is the limit exceeded, and
-    `overrun_s` says by how much a line is then shorter than the limit allows.
+    A line that fits is laid at its source onset, slowed to 0.85 at most to last as long as the source's speech. A
+    longer one borrows the silence after it, then leads by up to 0.3 s into silence before it, then is paced, then runs
+    over: the next line starts later (drift) and the lines that follow keep some pace until a pause has paid it back.
+    Pace is shared with the neighbours rather than put on one line. Where the media ends soon, lines are moved and paced
+    ahead of time, since nothing may be cut. Only when all lines at the profile's limit are still longer than the media
+    is the limit exceeded, and `overrun_s` says by how much a line is then shorter than the limit allows.
 
     Args:
         items: In spoken order; those without samples get no length.
         total_samples: Length of the timeline.
         rate_hz: Sample rate of the timeline.
         profile: `natural` paces up to 1.25 and rather lets a line run over; `strict` paces up to 1.5 to keep the
-            onsets, and slows a much shorter line to 0.9 to fill the source's speech.
+            onsets.
     """
     slots = [_slot(item, total_samples, rate_hz) for item in items]
     spoken = [s for s in slots if s.natural]
@@ -123,8 +123,7 @@ def plan(items: Sequence[FitItem], *, total_samples: int, rate_hz: int, profile:
         gap = 0
     limit = _feasible_limit(spoken, total_samples, gap, allowed)
     _optimise(spoken, total_samples, gap, lead, limit, _LATE_COST[profile], rate_hz)
-    if profile == "strict":
-        _fill(spoken, gap, rate_hz)
+    _fill(spoken, gap, rate_hz)
     return Timeline(
         sample_rate_hz=rate_hz,
         total_samples=total_samples,
@@ -249,13 +248,14 @@ def _pace_pieces(slot: _Slot, limit: float) -> _Pieces:
 
 
 def _fill(spoken: Sequence[_Slot], gap: int, rate_hz: int) -> None:
-    """Slow a line that is much shorter than the source's speech, no slower than `FILL_PACE`."""
+    """Slow lines that are shorter than the source's speech, as far as they need, no slower than `FILL_PACE`."""
     for position, slot in enumerate(spoken):
         until = min(slot.slot_end, round(slot.item.end_s * rate_hz))
         if position + 1 < len(spoken):
             until = min(until, spoken[position + 1].start - gap)
-        if slot.length == slot.natural and slot.natural <= FILL_PACE * (until - slot.start):
-            slot.length = math.floor(slot.natural / FILL_PACE)
+        # A hundredth or two is heard by nobody and would only cost the filter's artefacts.
+        if slot.length == slot.natural and until - slot.start > _WORTH_FILLING * slot.natural:
+            slot.length = min(until - slot.start, math.floor(slot.natural / FILL_PACE))
 
 
 def _placement(slot: _Slot, rate_hz: int, allowed: float) -> Placement:

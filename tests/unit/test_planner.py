@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dubline.models import Profile, Timeline
+from dubline.models import Placement, Profile, Timeline
 from dubline.timing.planner import FILL_PACE, PACE_LIMIT, FitItem, plan
 
 RATE = 48_000
@@ -31,13 +31,12 @@ def _cases(draw: st.DrawFn) -> tuple[list[FitItem], int]:
 
 
 def _check(items: list[FitItem], total: int, timeline: Timeline, limit: float) -> None:
-    slowest = 1.0 if limit == PACE_LIMIT["natural"] else FILL_PACE
     assert [p.utterance_id for p in timeline.placements] == [i.utterance_id for i in items]
     spoken = [(p, i) for p, i in zip(timeline.placements, items, strict=True) if p.length_samples]
     for place, item in spoken:
         assert place.start_sample >= 0
         assert place.start_sample + place.length_samples <= total
-        assert place.stretch >= slowest
+        assert place.stretch >= FILL_PACE
         # the audio, stretched as planned, is no longer than its place: no word is cut
         assert item.samples * 2 / place.stretch <= place.length_samples
         assert place.stretch <= limit or place.overrun_s > 0
@@ -117,13 +116,20 @@ def test_hurry_is_shared_by_neighbours() -> None:
     assert all(abs(p.onset_error_s) <= 0.3 for p in places)
 
 
-def test_only_strict_slows_a_short_line_and_not_by_much() -> None:
-    item = [_line("a", 0, 4, 5, 2.0)]
-    natural, strict = (
-        plan(item, total_samples=6 * RATE, rate_hz=RATE, profile=p).placements[0] for p in ("natural", "strict")
-    )
-    assert natural.stretch == 1.0
-    assert strict.stretch == pytest.approx(FILL_PACE, abs=1e-4)
+@pytest.mark.parametrize("profile", ["natural", "strict"])
+def test_a_short_line_is_slowed_as_far_as_the_source_speaks_and_not_by_much(profile: Profile) -> None:
+    def laid(seconds: float) -> Placement:
+        item = [_line("a", 0, 4, 5, seconds)]  # the source speaks until 4 s, the slot ends at 5 s
+        return plan(item, total_samples=6 * RATE, rate_hz=RATE, profile=profile).placements[0]
+
+    assert laid(2.0).stretch == pytest.approx(FILL_PACE, abs=1e-4)
+    assert laid(3.6).length_samples == 4 * RATE
+    assert laid(3.6).stretch == pytest.approx(0.9, abs=0.005)
+    assert laid(3.95).stretch == 1.0
+    assert laid(4.4).stretch == 1.0
+    following = [_line("a", 0, 4, 4, 3.6), _line("b", 3.8, 6, 6, 1.0)]
+    first, second = plan(following, total_samples=6 * RATE, rate_hz=RATE, profile=profile).placements
+    assert first.start_sample + first.length_samples < second.start_sample
 
 
 def test_nothing_to_place() -> None:
