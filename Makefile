@@ -29,6 +29,7 @@ $(PAGE): api/web/package.json
 
 setup: $(READY) $(PAGE)  ## Install everything and prepare the weights
 	@$(BIN)/dubline setup
+	@command -v dubline > /dev/null || echo "The command is $(BIN)/dubline; for plain dubline: . $(BIN)/activate"
 
 dub: setup  ## Dub the sample clip, or VIDEO=talk.mp4 TO=pt-BR ARGS="--background mute"
 ifeq ($(VIDEO),)

@@ -79,7 +79,10 @@ def report(
 
 @app.command()
 def engines(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the engines: what is here, which pairs and voices can be done, licence and source of the weights."""
+    """List the engines: what is here, which pairs and voices can be done, licence and source of the weights.
+
+    Example: dubline engines
+    """
     from dubline.engines.inventory import engine_rows
     from dubline.settings import get_settings
     from dubline.tables import print_engines
@@ -119,7 +122,10 @@ def setup() -> None:
 def sample(
     file: Annotated[Path, typer.Argument(help="Where to write the clip.")] = Path("sample.mp4"),
 ) -> None:
-    """Make the sample clip: the project's own text, spoken in English, over its own moving picture."""
+    """Make the sample clip: the project's own text, spoken in English, over its own moving picture.
+
+    Example: dubline sample clip.mp4
+    """
     from dubline.sample import make_sample
     from dubline.settings import get_settings
 

@@ -296,6 +296,21 @@ def test_a_line_is_edited_and_rendered_by_command(stack: Stack, done: str) -> No
     assert "lines to speak again" in _command(stack, "edit", done, "--undo").stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("dubline ", {"dub", "submit", "jobs", "watch", "edit"}),
+        ("dubline dub talk.mp4 --background ", {"duck", "separate", "keep", "mute"}),
+        ("dubline submit --type ", {"video_translate", "transcription", "audio_extraction"}),
+    ],
+)
+def test_the_shell_completes(words: str, offered: set[str]) -> None:
+    asked = {"_DUBLINE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()))}
+    command = Path(sys.executable).with_name("dubline")
+    said = subprocess.run([command], env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    assert offered <= set(said.stdout.split()), said
+
+
 def _examples() -> dict[str, str]:
     """The command line that the help of each command gives, by command."""
     root = Path(__file__).resolve().parents[2] / "dubline"
@@ -333,5 +348,8 @@ def test_the_examples_of_the_help_do_what_they_say(stack: Stack, clip: Path, tmp
     run("dub")
     assert (tmp_path / "talk.pt-BR.mp4").exists()
     run("report")
+    assert "kokoro" in run("engines").stdout
+    run("sample")
+    assert (tmp_path / "clip.mp4").exists()
     run("load")
     assert examples == {}
