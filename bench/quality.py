@@ -65,8 +65,8 @@ def main() -> int:
                 return 2
             done = dub_into(video, home, out, "--to", "pt-BR", "--background", "mute", "--listen", "all")
             report = json.loads(Path(done.json()["files"]["report"]).read_text())
-            spoken = [speech_spans(_sound(path)) for path in (video, Path(done.json()["files"]["video"]))]
-            iou = overlap_iou(*spoken, report["provenance"]["media_s"]) or 0.0
+            source, dub = (speech_spans(_sound(path)) for path in (video, Path(done.json()["files"]["video"])))
+            iou = overlap_iou(source, dub, report["provenance"]["media_s"]) or 0.0
             good &= _print(f"{video.name}, {report['verdict']}", rows(report, clip, iou))
     if not arguments.clip:
         good &= _print(CLIPS[0], [_speakers(arguments.media)])
@@ -77,7 +77,7 @@ def _sound(path: Path) -> NDArray[np.float32]:
     """16 kHz mono."""
     with tempfile.TemporaryDirectory() as folder:
         finished = decode_finished(path, work_dir=Path(folder), media_s=3600)
-        return np.fromfile(finished.pcm, "<i2").astype(np.float32) / 32768
+        return np.fromfile(finished.pcm, "<i2").astype(np.float32) / np.float32(32768)
 
 
 def rows(report: dict[str, Any], clip: Clip, iou: float) -> list[Row]:

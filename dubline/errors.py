@@ -106,6 +106,11 @@ class StorageFull(StorageError):
     code = "storage_full"
 
 
+def disk_full() -> StorageFull:
+    """What to raise when a disk has no room left."""
+    return StorageFull("The disk is full.", hint="Free some space and run it again.")
+
+
 class MediaError(DublineError):
     """ffmpeg ended badly; `details["tail"]` holds the end of what it said."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dubline.languages import canonical
 from dubline.models import ArtifactRef, EngineChoice, StageStats
-from dubline.stages.transcribe import SpeechPlan
+from dubline.stages.transcribe import SpeechPlan, agreed_language
 from tasks._policies import load
 from tasks._run import run, run_all
 from tasks.diarize_speakers import DiarizeRequest, diarize_speakers
@@ -17,11 +17,9 @@ from tasks.segment_speech import SegmentRequest, segment_speech
 from tasks.transcribe_speech import (
     DetectRequest,
     JoinRequest,
-    NameRequest,
     RecogniseRequest,
     find_speech_spans,
     join_transcript,
-    name_language,
     recognise_chunk,
 )
 
@@ -81,27 +79,20 @@ async def hear(
     )
     detected = await run(find_speech_spans, DetectRequest(stt=sound.stt, **common), refresh=refresh)
     plan: SpeechPlan = load(detected.plan, SpeechPlan)
-    named = None
-    if wanted is None and len(plan.chunks) > 1:
-        asked = NameRequest(stt=sound.stt, plan=detected.plan, choice=stt, **common)
-        named = await run(name_language, asked, refresh=refresh)
     spoken_s = sum(c.speech_s for c in plan.chunks) or 1.0
-    chunks = await run_all(
-        recognise_chunk,
-        [
-            RecogniseRequest(
-                stt=sound.stt,
-                chunk=c,
-                language=named.language if named else wanted,
-                certainty=named.certainty if named else 1.0,
-                choice=stt,
-                share=c.speech_s / spoken_s,
-                **common,
-            )
-            for c in plan.chunks
-        ],
-        refresh=refresh,
-    )
+    asked = [
+        RecogniseRequest(stt=sound.stt, chunk=c, language=wanted, choice=stt, share=c.speech_s / spoken_s, **common)
+        for c in plan.chunks
+    ]
+    chunks = await run_all(recognise_chunk, asked, refresh=refresh)
+    if len({c.language for c in chunks}) > 1:
+        # A chunk alone may take its language for another; there is one for all, and those are heard again in it.
+        language = agreed_language(plan.chunks, [(c.language, c.certainty) for c in chunks])
+        again = [a.model_copy(update={"language": language}) for a in asked]
+        chunks = [
+            c if c.language == language else await run(recognise_chunk, a, refresh=refresh)
+            for c, a in zip(chunks, again, strict=True)
+        ]
     transcript = await run(
         join_transcript,
         JoinRequest(plan=detected.plan, chunks=tuple(c.result for c in chunks), **common),
@@ -134,8 +125,6 @@ async def hear(
         language=wanted or (canonical(transcript.language) if transcript.words else "und"),
         words=transcript.words,
         stats=tuple(
-            r.stats
-            for r in (source, sound, detected, named, *chunks, transcript, told_apart, utterances)
-            if r is not None
+            r.stats for r in (source, sound, detected, *chunks, transcript, told_apart, utterances) if r is not None
         ),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +23,7 @@ from prefect.tasks import Task, exponential_backoff
 from dubline import ledger
 from dubline.cancel import STOP
 from dubline.contract import Stage
-from dubline.errors import DublineError
+from dubline.errors import DublineError, disk_full
 from dubline.models import ArtifactRef, Frozen, StageStats
 from dubline.settings import get_settings
 from dubline.storage.base import ArtifactStore
@@ -29,6 +31,7 @@ from dubline.storage.open import open_store
 from dubline.storage.work import work_folder
 
 R = TypeVar("R", bound="StageResult")
+_NO_ROOM_BYTES = 1024 * 1024
 
 
 class StageRequest(Frozen):
@@ -55,9 +58,26 @@ def store() -> ArtifactStore:
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A private work folder for one task run."""
-    with work_folder(get_settings().work_dir) as folder:
-        yield folder
+    """A private work folder for one task run.
+
+    Raises:
+        StorageFull: whatever a library says about it, the work failed on a disk without room.
+    """
+    root = get_settings().work_dir
+    try:
+        with work_folder(root) as folder:
+            try:
+                yield folder
+            except DublineError:
+                raise
+            except Exception as error:  # libraries tell a full disk in ways of their own, or by a failed assertion
+                if shutil.disk_usage(folder).free < _NO_ROOM_BYTES:
+                    raise disk_full() from error
+                raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full() from error
+        raise
 
 
 def load(ref: ArtifactRef, model: type[Frozen]) -> Any:

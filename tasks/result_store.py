@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from prefect.filesystems import WritableFileSystem
 from prefect.serializers import JSONSerializer
 from prefect.utilities.importtools import to_qualified_name
 
+from dubline.errors import disk_full
 from dubline.models import ArtifactRef
 from dubline.settings import Settings
 from tasks._policies import StageResult, store
@@ -73,8 +75,10 @@ class VerifyingResultStore(WritableFileSystem):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(name, target)
-        except OSError:
+        except OSError as error:
             Path(name).unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise disk_full() from error
             raise
 
     def _path(self, key: str) -> Path:

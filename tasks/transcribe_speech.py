@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dubline.models import ArtifactRef, EngineChoice
-from dubline.stages.transcribe import Chunk, ChunkResult, SpeechPlan, find_speech, join, recognise, spoken_language
+from dubline.stages.transcribe import Chunk, ChunkResult, SpeechPlan, find_speech, join, recognise
 from tasks._engines import engine
 from tasks._policies import StageRequest, StageResult, load, save, stage_task, store
 from tasks._progress import TRACKER
@@ -27,30 +27,10 @@ def find_speech_spans(request: DetectRequest) -> DetectResult:
     return DetectResult(plan=save(plan), chunks=len(plan.chunks), pause_level_db=plan.pause_level_db)
 
 
-class NameRequest(StageRequest):
-    stt: ArtifactRef
-    plan: ArtifactRef
-    choice: EngineChoice
-
-
-class NameResult(StageResult):
-    language: str
-    certainty: float
-
-
-@stage_task("transcribe", 1, name="name language")
-def name_language(request: NameRequest) -> NameResult:
-    """One language for all chunks: each alone might take its own for another one."""
-    with engine(request.choice) as stt:
-        language, certainty = spoken_language(store().fetch(request.stt), load(request.plan, SpeechPlan), stt)
-    return NameResult(language=language, certainty=certainty)
-
-
 class RecogniseRequest(StageRequest):
     stt: ArtifactRef
     chunk: Chunk
     language: str | None
-    certainty: float = 1.0
     choice: EngineChoice
     share: float
 
@@ -61,17 +41,16 @@ class RecogniseRequest(StageRequest):
 class RecogniseResult(StageResult):
     result: ArtifactRef
     language: str
+    certainty: float
 
 
 @stage_task("transcribe", 2, name="recognise chunk")
 def recognise_chunk(request: RecogniseRequest) -> RecogniseResult:
     """Words of one chunk of speech, on the media's timeline."""
     with engine(request.choice) as stt:
-        result = recognise(
-            store().fetch(request.stt), request.chunk, stt, language=request.language, certainty=request.certainty
-        )
+        result = recognise(store().fetch(request.stt), request.chunk, stt, language=request.language)
     TRACKER.add("transcribe", 0.9 * request.share, "Recognising speech")
-    return RecogniseResult(result=save(result), language=result.language)
+    return RecogniseResult(result=save(result), language=result.language, certainty=result.language_probability)
 
 
 class JoinRequest(StageRequest):

@@ -22,7 +22,6 @@ from dubline.stages.separate import pause_level_db
 RATE_HZ = 16_000
 _LEAST_S = 0.4  # in all; of less than that Whisper makes words up, others each time
 _PAD_S = 0.25  # speech kept around what the VAD found: it clips soft onsets
-_WINDOW_S = 30.0  # what Whisper looks at to tell the language
 _KEPT_PAUSE_S = 1.0  # pauses up to here stay as they are; Whisper punctuates by them
 
 
@@ -53,7 +52,7 @@ class ChunkResult(Frozen):
     segments: tuple[Segment, ...]
 
 
-def find_speech(stt_audio: Path, *, chunk_s: float = 75.0) -> SpeechPlan:
+def find_speech(stt_audio: Path, *, chunk_s: float = 120.0) -> SpeechPlan:
     """Voice activity over the whole audio, and chunks of up to about `chunk_s` cut at long silences."""
     with soundfile.SoundFile(str(stt_audio)) as file:
         duration_s = file.frames / RATE_HZ
@@ -124,42 +123,16 @@ def collect(audio: NDArray[np.float32], spans: Sequence[Span]) -> tuple[NDArray[
     return (np.concatenate(parts) if parts else np.zeros(0, np.float32)), pieces
 
 
-def spoken_language(stt_audio: Path, plan: SpeechPlan, engine: SttEngine) -> tuple[str, float]:
-    """Which language is spoken, and how sure that is (0 … 1): the first, middle and last chunk have a say each."""
-    picks = sorted({0, len(plan.chunks) // 2, len(plan.chunks) - 1})
-    said: dict[str, float] = {}
-    for i in picks:
-        speech, _, _ = _speech(stt_audio, plan.chunks[i])
-        language, probability = engine.detect_language(speech[: int(_WINDOW_S * RATE_HZ)])
-        said[language] = said.get(language, 0.0) + probability / len(picks)
-    best = max(said, key=lambda k: said[k])
-    return best, round(said[best], 4)
+def agreed_language(chunks: Sequence[Chunk], heard: Sequence[tuple[str, float]]) -> str:
+    """The language in which most is spoken, each chunk's own finding weighed by its certainty and its speech."""
+    weights: dict[str, float] = {}
+    for chunk, (language, certainty) in zip(chunks, heard, strict=True):
+        weights[language] = weights.get(language, 0.0) + certainty * chunk.speech_s
+    return max(weights, key=lambda k: weights[k])
 
 
-def recognise(
-    stt_audio: Path, chunk: Chunk, engine: SttEngine, *, language: str | None, certainty: float = 1.0
-) -> ChunkResult:
-    """Recognise one chunk and put its words back on the media's timeline.
-
-    Args:
-        stt_audio: 16 kHz mono.
-        chunk: What to listen to.
-        engine: The recogniser.
-        language: What is spoken; None lets the recogniser find out.
-        certainty: Of `language`, 0 … 1.
-    """
-    speech, pieces, offset_s = _speech(stt_audio, chunk)
-    local = [Span(start_s=s.start_s - offset_s, end_s=s.end_s - offset_s) for s in chunk.spans]
-    result: SttResult = engine.transcribe(speech, language=language)
-    segments = tuple(
-        moved for segment in result.segments if (moved := _restore(segment, pieces, local, offset_s)) is not None
-    )
-    sure = result.language_probability if language is None else certainty
-    return ChunkResult(language=result.language, language_probability=sure, segments=segments)
-
-
-def _speech(stt_audio: Path, chunk: Chunk) -> tuple[NDArray[np.float32], list[_Piece], float]:
-    """The speech of a chunk, the way back to the file's times less an offset, and that offset in seconds."""
+def recognise(stt_audio: Path, chunk: Chunk, engine: SttEngine, *, language: str | None) -> ChunkResult:
+    """Recognise one chunk and put its words back on the media's timeline."""
     first = max(0, int((chunk.spans[0].start_s - 1.0) * RATE_HZ))
     last = int((chunk.spans[-1].end_s + 1.0) * RATE_HZ)
     with soundfile.SoundFile(str(stt_audio)) as file:
@@ -167,7 +140,12 @@ def _speech(stt_audio: Path, chunk: Chunk) -> tuple[NDArray[np.float32], list[_P
         audio: NDArray[np.float32] = np.asarray(file.read(last - first, dtype="float32"), np.float32)
     offset_s = first / RATE_HZ
     local = [Span(start_s=s.start_s - offset_s, end_s=s.end_s - offset_s) for s in chunk.spans]
-    return (*collect(audio, local), offset_s)
+    speech, pieces = collect(audio, local)
+    result: SttResult = engine.transcribe(speech, language=language)
+    segments = tuple(
+        moved for segment in result.segments if (moved := _restore(segment, pieces, local, offset_s)) is not None
+    )
+    return ChunkResult(language=result.language, language_probability=result.language_probability, segments=segments)
 
 
 def _restore(segment: Segment, pieces: Sequence[_Piece], spans: Sequence[Span], offset_s: float) -> Segment | None:

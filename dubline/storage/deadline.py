@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from dubline.errors import ArtifactMissing, StorageError, StorageFull, StorageUnavailable
+from dubline.errors import ArtifactMissing, StorageError, StorageFull, StorageUnavailable, disk_full
 
 R = TypeVar("R")
 
@@ -94,7 +94,7 @@ def _translate(error: Exception) -> StorageError | None:
     if isinstance(error, _BROKEN_OFF):
         return StorageUnavailable("The object store does not answer.", hint="Try again when it does.")
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFull("The disk is full.", hint="Free some space and run it again.")
+        return disk_full()
     return None
 
 

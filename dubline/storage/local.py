@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dubline.errors import ArtifactMissing, StorageFull, StorageUnavailable
+from dubline.errors import ArtifactMissing, StorageUnavailable, disk_full
 from dubline.models import ArtifactRef
 from dubline.storage.base import FRESH_S, StoredBlob, StoredRecord
 from dubline.storage.keys import blob_key, blob_uri, checked_digest, digest_of, is_digest, record_key
@@ -155,7 +155,7 @@ class LocalStore:
                 yield file, path
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise StorageFull("The disk is full.", hint="Free some space and run it again.") from error
+                raise disk_full() from error
             raise
         finally:
             with suppress(FileNotFoundError):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dubline.engines.base import SttResult
 from dubline.errors import InputError
 from dubline.models import Segment, Span, Word
 from dubline.stages.transcribe import (
@@ -20,12 +17,11 @@ from dubline.stages.transcribe import (
     ChunkResult,
     SpeechPlan,
     _restore,
+    agreed_language,
     collect,
     doubt,
     join,
     plan_chunks,
-    recognise,
-    spoken_language,
 )
 
 
@@ -60,31 +56,11 @@ def test_chunks_are_even_in_number_and_length_and_cut_at_the_longest_pause() -> 
     assert plan_chunks([], chunk_s=75.0) == ()
 
 
-def test_one_language_for_all_chunks(tmp_path: Path) -> None:
-    """Three chunks have a say: the sum of what they are sure of counts, not their number."""
-
-    class Ears:
-        parallel = 1
-
-        def __init__(self) -> None:
-            self.said = [("en", 0.9), ("cy", 0.3), ("cy", 0.4)]
-
-        def detect_language(self, audio: np.ndarray) -> tuple[str, float]:
-            assert 0 < len(audio) <= 30 * RATE_HZ
-            return self.said.pop(0)
-
-        def transcribe(self, audio: np.ndarray, *, language: str | None) -> SttResult:
-            return SttResult(language=language or "xx", language_probability=1.0, segments=())
-
-        def close(self) -> None: ...
-
-    file = tmp_path / "stt.wav"
-    soundfile.write(file, np.zeros(200 * RATE_HZ, np.float32), RATE_HZ)
-    chunks = tuple(Chunk(spans=(Span(start_s=s + 1, end_s=s + 39),)) for s in (0.0, 40.0, 80.0, 120.0, 160.0))
-    plan = SpeechPlan(duration_s=200.0, speech=(), chunks=chunks)
-    assert spoken_language(file, plan, Ears()) == ("en", 0.3)
-    told = recognise(file, chunks[0], Ears(), language="en", certainty=0.3)
-    assert (told.language, told.language_probability) == ("en", 0.3)
+def test_the_language_that_most_is_spoken_in_is_that_of_all_chunks() -> None:
+    lengths_s = (90.0, 80.0, 20.0)
+    chunks = [Chunk(spans=(Span(start_s=100.0 * n, end_s=100.0 * n + s),)) for n, s in enumerate(lengths_s)]
+    assert agreed_language(chunks, [("en", 0.9), ("cy", 0.5), ("cy", 0.9)]) == "en"
+    assert agreed_language(chunks, [("en", 0.5), ("pt", 0.9), ("en", 0.3)]) == "pt"
 
 
 @given(_spans())
