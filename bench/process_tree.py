@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import psutil
 
-
 _EVERY_S = 0.4
 _NEW_PEAK = 1.005
 
