@@ -8,12 +8,17 @@ import json
 import wave
 from array import array
 from collections import OrderedDict
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
 import httpx
 
 from dubline.engines import wire
+from dubline.engines.pool import acquire
 from dubline.engines.registry import choose_tts
-from dubline.errors import EngineError
+from dubline.errors import DublineError, EngineError
 from dubline.languages import base, canonical, own_name
 from dubline.models import EngineChoice
 from dubline.settings import Settings
@@ -37,7 +42,7 @@ _PATIENCE_S = 60.0
 
 
 class VoiceSamples:
-    """Spoken by the engine server, one at a time; the last few are kept in memory."""
+    """Spoken by the engine server when there is one, one at a time; the last few are kept in memory."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -67,8 +72,13 @@ class VoiceSamples:
         text = _SENTENCES.get(base(language)) or own_name(language)
         call = wire.SpeakCall(choice=choice, text=text, voice=choice.voice, language=language)
         if self._settings.engine_socket is None:
-            raise _lost()
-        transport = httpx.AsyncHTTPTransport(uds=str(self._settings.engine_socket))
+            samples, rate_hz = await asyncio.to_thread(_elsewhere, call, self._settings)
+        else:
+            samples, rate_hz = await self._ask(call, self._settings.engine_socket)
+        return await asyncio.to_thread(_wav, samples, rate_hz)
+
+    async def _ask(self, call: wire.SpeakCall, server: Path) -> tuple[bytes, int]:
+        transport = httpx.AsyncHTTPTransport(uds=str(server))
         try:
             async with httpx.AsyncClient(transport=transport, timeout=_PATIENCE_S) as client:
                 answer = await client.post(
@@ -81,12 +91,30 @@ class VoiceSamples:
             head, samples = wire.split(answer.content)
         except (httpx.HTTPError, ValueError, KeyError) as error:
             raise _lost() from error
-        return await asyncio.to_thread(_wav, samples, head["sample_rate_hz"])
+        return samples.tobytes(), head["sample_rate_hz"]
 
 
-def _wav(samples: memoryview, rate_hz: int) -> bytes:
+def _elsewhere(call: wire.SpeakCall, settings: Settings) -> tuple[bytes, int]:
+    """In a process of its own: the voice, and what it needs, would stay in this one's memory."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        done = pool.submit(_speak_here, call, settings).result()
+    if isinstance(done, dict):  # an error's own arguments do not survive the way between processes
+        raise wire.to_error(done)
+    return done
+
+
+def _speak_here(call: wire.SpeakCall, settings: Settings) -> tuple[bytes, int] | dict[str, Any]:
+    try:
+        with acquire(call.choice, settings) as engine:
+            spoken = engine.synthesize(call.text, voice=call.voice, language=call.language)
+    except DublineError as error:
+        return wire.from_error(error)
+    return spoken.samples.astype("<f4").tobytes(), int(spoken.sample_rate_hz)
+
+
+def _wav(samples: bytes, rate_hz: int) -> bytes:
     """Without numpy, which would stay in this process's memory for the sake of a sentence."""
-    floats = array("f", samples.tobytes())
+    floats = array("f", samples)
     shorts = array("h", (round(32767 * max(-1.0, min(1.0, value))) for value in floats))
     out = io.BytesIO()
     with wave.open(out, "wb") as file:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from dubline.cli_output import err, out, print_error
+from dubline.cli_output import err, one_of, out, print_error
 from dubline.errors import InputError
 from dubline.languages import canonical
 from dubline.models import Background, ChangeLine, DubOptions, Listen, Profile, SubtitleMode
@@ -21,9 +21,16 @@ def dub(
     to: Annotated[str, typer.Option("--to", help="Target language: pt-BR, es, spa …", show_default=False)],
     source: Annotated[str | None, typer.Option("--from", help="Spoken language; detected when not given.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder for the results; default: the video's.")] = None,
-    background: Annotated[Background, typer.Option(help="Original sound.")] = "duck",
-    profile: Annotated[Profile, typer.Option(help="Timing: natural (pace <= 1.25) or strict (<= 1.5).")] = "natural",
-    subtitles: Annotated[SubtitleMode, typer.Option(help="In the video.")] = "embedded",
+    background: Annotated[
+        str, typer.Option(help="Original sound: duck, separate, keep or mute.", autocompletion=one_of(Background))
+    ] = "duck",
+    profile: Annotated[
+        str, typer.Option(help="Timing: natural (pace <= 1.25) or strict (<= 1.5).", autocompletion=one_of(Profile))
+    ] = "natural",
+    subtitles: Annotated[
+        str,
+        typer.Option(help="In the video: none, sidecar, embedded or burned.", autocompletion=one_of(SubtitleMode)),
+    ] = "embedded",
     keep_original: Annotated[bool, typer.Option("--keep-original", help="Keep the original as second track.")] = False,
     voice: Annotated[str | None, typer.Option(help="Voice of the dub; `dubline engines` lists them.")] = None,
     speakers: Annotated[str, typer.Option(help="A voice for each speaker: auto, a number, or one for all.")] = "one",
@@ -38,7 +45,10 @@ def dub(
         list[str] | None,
         typer.Option(help="Replace a line's translation, LINE_ID=TEXT (ids are in the report); repeat."),
     ] = None,
-    listen: Annotated[Listen, typer.Option(help="Check of the finished dub by ear.")] = "sample",
+    listen: Annotated[
+        str,
+        typer.Option(help="Check of the finished dub by ear: sample, all or off.", autocompletion=one_of(Listen)),
+    ] = "sample",
     url: Annotated[
         str | None, typer.Option(envvar="DUBLINE_URL", help="A running service; default: the one on this machine.")
     ] = None,

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from dubline.cli_output import err, out
+from dubline.cli_output import err, one_of, out
 from dubline.errors import InputError
 
+_Kind = Literal["video_translate", "transcription", "audio_extraction"]
 Url = Annotated[
     str | None, typer.Option(envvar="DUBLINE_URL", help="The service; default: the one that runs on this machine.")
 ]
@@ -42,7 +43,10 @@ def submit(
     to: Annotated[list[str] | None, typer.Option("--to", help="Target language; repeat for several.")] = None,
     source: Annotated[str | None, typer.Option("--from", help="Spoken language; detected when not given.")] = None,
     kind: Annotated[
-        Literal["video_translate", "transcription", "audio_extraction"], typer.Option("--type", help="What to make.")
+        str,
+        typer.Option(
+            "--type", help="video_translate, transcription or audio_extraction.", autocompletion=one_of(_Kind)
+        ),
     ] = "video_translate",
     option: Annotated[
         list[str] | None,

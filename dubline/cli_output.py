@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args
 
 from rich.console import Console
 
@@ -11,6 +12,11 @@ out = Console()
 err = Console(stderr=True)
 
 EXIT_FAILED, EXIT_REFUSED = 1, 2
+
+
+def one_of(kind: Any) -> Callable[[], list[str]]:
+    """Values that a shell may complete to. What is none of them is refused in our words, as JSON when that is asked."""
+    return lambda: list(get_args(kind))
 
 
 def print_error(error: dict[str, Any], *, as_json: bool) -> None:

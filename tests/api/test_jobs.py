@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -196,6 +197,8 @@ def test_an_estimate_learns_from_the_jobs_done_here(harness: Harness) -> None:
     first = told()
     assert (first["basis"], first["jobs_measured"], first["waiting_seconds"]) == ("typical", 0, 0)
 
+    now_s = time.time()  # what ended long ago is swept
+
     def finished(target: str, media_s: float, spent_s: float, made_s: float) -> None:
         async def add() -> None:
             async with harness.service.db.begin() as session:
@@ -209,10 +212,10 @@ def test_an_estimate_learns_from_the_jobs_done_here(harness: Harness) -> None:
                         filename="a.mp4",
                         media_s=media_s,
                         target_language=target,
-                        started_s=1000.0,
-                        ended_s=1000.0 + spent_s,
-                        created_s=1000.0,
-                        updated_s=1000.0,
+                        started_s=now_s,
+                        ended_s=now_s + spent_s,
+                        created_s=now_s,
+                        updated_s=now_s,
                         result={"stats": [{"stage": "synthesize", "seconds": made_s}]},
                     )
                 )

@@ -43,7 +43,8 @@ def until_plays(page: Page, media: str, least_s: float) -> None:
     until(page, f"document.querySelector('{media}')?.currentTime > {least_s}")
 
 
-def test_drop_a_file_watch_it_and_play_the_dub(page: Page, clip: Path) -> None:
+def test_drop_a_file_watch_it_and_play_the_dub(page: Page, stack: Stack) -> None:
+    clip = stack.new_clip()  # one that is dubbed already would be done at once
     page.goto("/")
     drop(page, ".drop", ("dropped talk.mp4", clip))
     expect(page.get_by_text("dropped talk.mp4")).to_be_visible()

@@ -76,6 +76,7 @@ def test_a_video_becomes_portuguese_and_a_mended_sentence_is_spoken(
     assert len(set(shares)) >= 3
     assert {"Understand", "Translate", "Speak"} <= steps, steps
     lines = page.locator(".line textarea")
+    expect(lines.first).to_be_visible()
     said = " ".join(lines.nth(n).input_value() for n in range(lines.count())).lower()
     assert {"vozes", "obrigado"} <= set(said.replace(",", " ").replace(".", " ").split()), said
     page.locator("video").evaluate("v => v.play()")
