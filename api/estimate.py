@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlalchemy import func
@@ -55,7 +56,7 @@ async def estimate(db: Database, settings: Settings, *, media_s: float, target_l
     )
 
 
-def _factors(rows, threads: int) -> list[float]:
+def _factors(rows: Sequence[tuple[Any, ...]], threads: int) -> list[float]:
     """Work over media of the jobs that did their work: one that found it all made before says nothing."""
     out = []
     for started_s, ended_s, media_s, result in rows:

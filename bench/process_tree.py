@@ -61,8 +61,7 @@ def measure(
                     resident = sum(p.memory_info().rss for p in tree)
                 except psutil.NoSuchProcess:
                     continue
-                # Proportional sizes are read by walking every page while the process stands still: only where it
-                # may be a new peak, or the measure would slow what it measures.
+                # Proportional sizes are read by walking every page: only where there may be a new peak.
                 if resident > most * _NEW_PEAK:
                     most = resident
                     peak = max(peak, sum(_pss_bytes(p) for p in {p.pid: p for p in tree}.values()))

@@ -130,7 +130,8 @@ def jobs(
         )
     out.print(table)
     if found.total_count > len(found.jobs):
-        out.print(f"{len(found.jobs)} of {found.total_count}; --page {page + 1} for more", style="dim")
+        more = f"; --page {page + 1} for more" if page * limit < found.total_count else ""
+        out.print(f"{len(found.jobs)} of {found.total_count}{more}", style="dim")
 
 
 def show(job_id: JobId, url: Url = None, as_json: Json = False) -> None:

@@ -88,7 +88,7 @@ async def hear(
     if len({c.language for c in chunks}) > 1:
         # A chunk alone may take its language for another; there is one for all, and those are heard again in it.
         language = agreed_language(plan.chunks, [(c.language, c.certainty) for c in chunks])
-        again = [a.model_copy(update={"language": language}) for a in asked]
+        again = [a.model_copy(update={"language": language, "share": 0.0}) for a in asked]  # counted already
         chunks = [
             c if c.language == language else await run(recognise_chunk, a, refresh=refresh)
             for c, a in zip(chunks, again, strict=True)

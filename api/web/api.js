@@ -51,7 +51,7 @@ export async function call(method, path, body, { accept = [] } = {}) {
 export const get = (path, options) => call("GET", path, undefined, options);
 export const post = (path, body) => call("POST", path, body);
 
-/** Plays a short sound: {started, ended, stop}. Both promises fail with the problem that the service told. */
+/** Plays a short sound: {started, ended, stop}. `started` fails with the problem that the service told. */
 export function sound(path) {
   const player = new Audio();
   const over = Promise.withResolvers();

@@ -125,16 +125,16 @@ class Whisper:
         import ctranslate2
         from faster_whisper import WhisperModel
 
-        self.parallel = max(1, settings.cpu_threads)
         gpu = settings.enable_gpu and ctranslate2.get_cuda_device_count() > 0
+        # Two calls side by side with half of the threads each do two thirds more than one call with all of them: the
+        # decoder's steps are too small to be shared. More than two would leave a short clip, one chunk, to one thread.
+        self.parallel = 1 if gpu or settings.cpu_threads < 2 else 2
         try:
             self._model: Any = WhisperModel(
                 model,
                 device="cuda" if gpu else "cpu",
                 compute_type="float16" if gpu else "int8",
-                # Calls side by side with a thread each do two thirds more than one call with all threads: the decoder's
-                # steps are too small to be shared.
-                cpu_threads=1,
+                cpu_threads=settings.cpu_threads // self.parallel,
                 num_workers=self.parallel,
                 local_files_only=is_local,
                 use_auth_token=None if is_local or settings.hf_token is None else settings.hf_token.get_secret_value(),

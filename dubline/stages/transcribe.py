@@ -70,7 +70,7 @@ def find_speech(stt_audio: Path, *, chunk_s: float = 120.0) -> SpeechPlan:
 def plan_chunks(speech: Sequence[Span], *, chunk_s: float) -> tuple[Chunk, ...]:
     """Group spans into an even number of chunks of about equal length, at most about `chunk_s` of speech each.
 
-    Even, because two calls at once use two cores best. Each is cut at the longest pause within a fifth of a chunk
+    Even, because engines take two at once. Each is cut at the longest pause within a fifth of a chunk
     around its fair end.
     """
     ends_s = list(accumulate(s.duration_s for s in speech))

@@ -265,6 +265,11 @@ def test_the_commands_from_submit_to_download(stack: Stack, clip: Path, tmp_path
     watched = _command(stack, "watch", job_id, "--json")
     assert (watched.returncode, json.loads(watched.stdout)["status"]) == (0, "completed")
     assert job_id in _command(stack, "jobs").stdout
+    with Client(stack.url) as client:
+        client.cancel(client.submit(clip, "de").id)  # a second one to list
+        last = client.list(limit=1).total_count
+    assert "--page 2 for more" in _command(stack, "jobs", "--limit", "1").stdout
+    assert f"1 of {last}\n" in _command(stack, "jobs", "--limit", "1", "--page", str(last)).stdout
     shown = json.loads(_command(stack, "show", job_id, "--json").stdout)
     assert shown["events"][-1]["status"] == "completed"
     got = _command(stack, "download", job_id, "--out", str(tmp_path), "--json")

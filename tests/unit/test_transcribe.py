@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dubline.errors import InputError
 from dubline.models import Segment, Span, Word
+from dubline.stages import transcribe
 from dubline.stages.transcribe import (
     RATE_HZ,
     Chunk,
@@ -54,6 +57,17 @@ def test_chunks_are_even_in_number_and_length_and_cut_at_the_longest_pause() -> 
     assert all(b.spans[0].start_s - a.spans[-1].end_s > 1.9 for a, b in pairwise(chunks))
     assert len(plan_chunks(spans[:20], chunk_s=75.0)) == 1
     assert plan_chunks([], chunk_s=75.0) == ()
+
+
+@pytest.mark.parametrize(("speech_s", "chunks"), [(0.3, 0), (0.5, 1)])
+def test_less_than_a_word_of_speech_is_not_recognised(
+    speech_s: float, chunks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = Span(start_s=0.1, end_s=0.1 + speech_s)
+    monkeypatch.setattr(transcribe, "speech_spans", lambda _audio: [span])
+    soundfile.write(tmp_path / "stt.wav", np.full(RATE_HZ, 0.1), RATE_HZ)
+    plan = transcribe.find_speech(tmp_path / "stt.wav")
+    assert (plan.speech, len(plan.chunks)) == ((span,), chunks)
 
 
 def test_the_language_that_most_is_spoken_in_is_that_of_all_chunks() -> None:

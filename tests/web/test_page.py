@@ -57,7 +57,7 @@ def test_drop_a_file_watch_it_and_play_the_dub(page: Page, stack: Stack) -> None
     shares, steps = progress_seen(page)
     assert shares == sorted(shares)
     assert len(set(shares)) >= 3
-    assert {"Speak", "Assemble"} <= steps
+    assert len(steps - {""}) >= 3, steps  # which of them is chance where all are short; test_real.py wants names
 
     page.locator("video").evaluate("v => v.play()")
     until_plays(page, "video", 0.7)
