@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -158,8 +158,18 @@ def _is_connection_fault(error: DBAPIError) -> bool:
     )
 
 
+def _is_current(connection: Any) -> bool:
+    """Whether the newest migration has been applied; files are named by their revision."""
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    newest = max(p.name.split("_")[0] for p in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == newest
+
+
 def _upgrade(connection: Any) -> None:
-    # Not at the top: the running API need not have it in memory.
+    if _is_current(connection):
+        return
+    # Not at the top: what has nothing to migrate need not hold it in memory.
     from alembic import command
     from alembic.config import Config
 

@@ -48,6 +48,12 @@ class Mailbox:
         self.user_id, self.job_id = user_id, job_id
         self._waiting: OrderedDict[tuple[str, str], Update] = OrderedDict()
         self._arrived = asyncio.Event()
+        self.has_ended = False
+
+    def end(self) -> None:
+        """Nobody reads any more: who waits in `get` is let go."""
+        self.has_ended = True
+        self._arrived.set()
 
     def wants(self, job: Job) -> bool:
         return self.user_id in (None, job.user_id) and self.job_id in (None, job.id)
@@ -63,8 +69,8 @@ class Mailbox:
         self._arrived.set()
 
     async def get(self, timeout_s: float) -> Update | None:
-        """The next update; None when none came in time."""
-        if not self._waiting:
+        """The next update; None when none came in time, or the reader has gone."""
+        if not self._waiting and not self.has_ended:
             self._arrived.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):

@@ -1,31 +1,20 @@
-"""Prefect, as the services see it. The only module of the API that imports it."""
+"""Prefect, as the services see it: runs, workers and events as values of `api.runs`."""
 
 from __future__ import annotations
 
+import json
+import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from datetime import UTC, datetime
 from typing import Any, Literal
-from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.events import Event
-from prefect.events.clients import PrefectEventSubscriber
-from prefect.events.filters import EventFilter, EventNameFilter
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
-from prefect.states import AwaitingRetry, Cancelled, Cancelling, Crashed
 from pydantic import ValidationError
 from websockets.exceptions import WebSocketException
 
+from api.prefect_rest import PrefectRefused, PrefectRest
 from api.runs import OrchestratorUnavailable, QueueInfo, QueueName, RunAlive, RunEvent, RunState, TaskInfo, WorkerInfo
 from dubline.contract import Progress
 
@@ -35,16 +24,15 @@ _PROGRESS = "dubline.progress"
 _FLOW_RUN = "prefect.flow-run."
 _STATE_EVENTS = "prefect.state-type"
 _TAG = "job-"
-_MOST_TASKS = 1000
+_MOST_TASKS, _PAGE = 1000, 200
+_FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except ObjectNotFound:
-        raise
-    except (httpx.HTTPError, PrefectHTTPStatusError, WebSocketException, OSError, RuntimeError) as error:
+    except (httpx.HTTPError, PrefectRefused, WebSocketException, OSError, json.JSONDecodeError) as error:
         raise OrchestratorUnavailable(
             "The workflow engine does not answer.", hint="Jobs wait and start when it is back."
         ) from error
@@ -54,195 +42,186 @@ class PrefectOrchestrator:
     """`Orchestrator` over one long-lived client; deployment ids are looked up once."""
 
     def __init__(self) -> None:
-        self._stack = AsyncExitStack()
-        self._client: PrefectClient | None = None
-        self._deployments: dict[str, UUID] = {}
-        url = PREFECT_UI_URL.value() or (PREFECT_API_URL.value() or "").removesuffix("/api")
+        self._rest = PrefectRest()
+        self._deployments: dict[str, str] = {}
+        url = os.environ.get("PREFECT_UI_URL") or self._rest.url.removesuffix("/api")
         self.page_url: str | None = url.rstrip("/") or None
 
     async def close(self) -> None:
-        await self._stack.aclose()
+        await self._rest.close()
 
-    async def _connect(self) -> PrefectClient:
-        if self._client is None:
-            # No retries inside: the callers have their own loops, and a request must not hang on a server away.
-            client = get_client(httpx_settings={"timeout": httpx.Timeout(15.0, connect=2.0)})
-            self._client = await self._stack.enter_async_context(client)
-        return self._client
+    async def _call(self, method: str, path: str, body: Any = None) -> Any:
+        """None when there is no such thing."""
+        with _translated():
+            try:
+                return await self._rest.call(method, path, body)
+            except PrefectRefused as refusal:
+                if refusal.status != httpx.codes.NOT_FOUND:
+                    raise
+                return None
 
-    async def _deployment(self, flow: str) -> UUID:
+    async def _deployment(self, flow: str) -> str | None:
         if flow not in self._deployments:
-            client = await self._connect()
-            found = await client.read_deployment_by_name(f"{flow}/{DEPLOYMENT}")
-            self._deployments[flow] = found.id
+            found = await self._call("GET", f"/deployments/name/{flow}/{DEPLOYMENT}")
+            if found is None:
+                return None
+            self._deployments[flow] = found["id"]
         return self._deployments[flow]
 
     async def create_run(
         self, *, flow: str, parameters: dict[str, Any], queue: QueueName, key: str, job_id: str
     ) -> RunState:
-        with _translated():
-            client = await self._connect()
-            try:
-                run = await client.create_flow_run_from_deployment(
-                    await self._deployment(flow),
-                    parameters={"params": parameters},
-                    name=f"{_TAG}{job_id}",
-                    idempotency_key=key,
-                    work_queue_name=queue,
-                    tags=[f"{_TAG}{job_id}"],
-                )
-            except ObjectNotFound as error:
-                self._deployments.pop(flow, None)  # a server with a new database: registered again soon
-                raise OrchestratorUnavailable("The deployment is not registered yet.") from error
+        deployment = await self._deployment(flow)
+        run = None
+        if deployment is not None:
+            body = {
+                "state": _state("SCHEDULED", "Scheduled"),
+                "parameters": {"params": parameters},
+                "name": f"{_TAG}{job_id}",
+                "idempotency_key": key,
+                "work_queue_name": queue,
+                "tags": [f"{_TAG}{job_id}"],
+            }
+            run = await self._call("POST", f"/deployments/{deployment}/create_flow_run", body)
+        if run is None:
+            self._deployments.pop(flow, None)  # a server with a new database: registered again soon
+            raise OrchestratorUnavailable("The deployment is not registered yet.")
         return _of_run(run)
 
     async def read_runs(self, run_ids: Sequence[str]) -> dict[str, RunState]:
         out: dict[str, RunState] = {}
-        with _translated():
-            client = await self._connect()
-            for at in range(0, len(run_ids), 200):
-                ids = FlowRunFilterId(any_=[UUID(i) for i in run_ids[at : at + 200]])
-                rows = await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids), limit=200)
-                out |= {str(r.id): _of_run(r) for r in rows}
+        for at in range(0, len(run_ids), _PAGE):
+            wanted = {"id": {"any_": list(run_ids[at : at + _PAGE])}}
+            rows = await self._call("POST", "/flow_runs/filter", {"flow_runs": wanted, "limit": _PAGE})
+            out |= {row["id"]: _of_run(row) for row in rows or ()}
         return out
 
     async def tasks(self, run_id: str) -> list[TaskInfo]:
-        run = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)]))
-        rows = []
-        with _translated():
-            client = await self._connect()
-            while len(rows) < _MOST_TASKS:
-                page = await client.read_task_runs(flow_run_filter=run, limit=200, offset=len(rows))
-                rows += page
-                if len(page) < 200:
-                    break
+        rows: list[dict[str, Any]] = []
+        while len(rows) < _MOST_TASKS:
+            body = {"flow_runs": {"id": {"any_": [run_id]}}, "limit": _PAGE, "offset": len(rows)}
+            page = await self._call("POST", "/task_runs/filter", body) or []
+            rows += page
+            if len(page) < _PAGE:
+                break
         tasks = [
             TaskInfo(
-                name=r.name,
-                state=r.state.name or "" if r.state else "",
-                started_s=r.start_time.timestamp() if r.start_time else None,
-                seconds=r.total_run_time.total_seconds(),
+                name=row["name"],
+                state=(row["state"] or {}).get("name") or "",
+                started_s=_seconds(row["start_time"]),
+                seconds=float(row["total_run_time"] or 0.0),
             )
-            for r in rows
+            for row in rows
         ]
         return sorted(tasks, key=lambda t: t.started_s or float("inf"))
 
     async def open_runs(self) -> dict[str, str]:
-        kinds = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-        state = FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds))
-        with _translated():
-            client = await self._connect()
-            rows = await client.read_flow_runs(flow_run_filter=FlowRunFilter(state=state), limit=200)
+        state = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING"]}}
+        rows = await self._call("POST", "/flow_runs/filter", {"flow_runs": {"state": state}, "limit": _PAGE})
         out: dict[str, str] = {}
-        for run in rows:
-            for tag in run.tags:
-                if tag.startswith(_TAG) and run.name == tag:
-                    out[str(run.id)] = tag.removeprefix(_TAG)
+        for row in rows or ():
+            for tag in row["tags"]:
+                if tag.startswith(_TAG) and row["name"] == tag:
+                    out[row["id"]] = tag.removeprefix(_TAG)
         return out
 
+    async def _set_state(self, run_id: str, kind: str, name: str, message: str, *, force: bool) -> None:
+        body = {"state": _state(kind, name, message), "force": force}
+        await self._call("POST", f"/flow_runs/{run_id}/set_state", body)
+
     async def cancel(self, run_id: str) -> None:
-        with _translated():
-            client = await self._connect()
-            try:
-                run = await client.read_flow_run(UUID(run_id))
-                if run.state is None or run.state.is_final() or run.state.is_cancelling():
-                    return
-                # Nobody holds a scheduled run, so there is nobody to wait for.
-                waits = run.state.is_scheduled()
-                await client.set_flow_run_state(
-                    run.id, Cancelled(message="Cancelled by the user.") if waits else Cancelling(), force=waits
-                )
-            except ObjectNotFound:
-                return
+        run = await self._call("GET", f"/flow_runs/{run_id}")
+        kind = ((run or {}).get("state") or {}).get("type")
+        if kind is None or kind in _FINAL or kind == "CANCELLING":
+            return
+        if kind == "SCHEDULED":  # nobody holds it, so there is nobody to wait for
+            await self._set_state(run_id, "CANCELLED", "Cancelled", "Cancelled by the user.", force=True)
+        else:
+            await self._set_state(run_id, "CANCELLING", "Cancelling", "", force=False)
 
     async def resume(self, run_id: str, reason: str) -> None:
-        with _translated():
-            client = await self._connect()
-            await client.set_flow_run_state(UUID(run_id), AwaitingRetry(message=reason), force=True)
+        await self._set_state(run_id, "SCHEDULED", "AwaitingRetry", reason, force=True)
 
     async def end(self, run_id: str, kind: Literal["CANCELLED", "CRASHED"], reason: str) -> None:
-        state: State[Any] = Cancelled(message=reason) if kind == "CANCELLED" else Crashed(message=reason)
-        with _translated():
-            client = await self._connect()
-            try:
-                await client.set_flow_run_state(UUID(run_id), state, force=True)
-            except ObjectNotFound:
-                return
+        await self._set_state(run_id, kind, kind.title(), reason, force=True)
 
     async def workers(self) -> list[WorkerInfo]:
-        with _translated():
-            client = await self._connect()
-            try:
-                rows = await client.read_workers_for_work_pool(POOL)
-            except ObjectNotFound:
-                return []
+        rows = await self._call("POST", f"/work_pools/{POOL}/workers/filter", {})
         return [
             WorkerInfo(
-                name=w.name,
+                name=row["name"],
                 pool=POOL,
-                status=str(w.status.value).lower(),
-                heartbeat_s=w.last_heartbeat_time.timestamp() if w.last_heartbeat_time else None,
+                status=str(row["status"]).lower(),
+                heartbeat_s=_seconds(row["last_heartbeat_time"]),
             )
-            for w in rows
+            for row in rows or ()
         ]
 
     async def queues(self) -> list[QueueInfo]:
-        with _translated():
-            client = await self._connect()
-            try:
-                rows = await client.read_work_queues(work_pool_name=POOL)
-            except ObjectNotFound:
-                return []
+        rows = await self._call("POST", f"/work_pools/{POOL}/queues/filter", {})
         return [
-            QueueInfo(name=q.name, priority=q.priority, is_paused=q.is_paused, limit=q.concurrency_limit) for q in rows
+            QueueInfo(
+                name=row["name"],
+                priority=row["priority"],
+                is_paused=row["is_paused"],
+                limit=row["concurrency_limit"],
+            )
+            for row in rows or ()
         ]
 
     async def check(self) -> None:
-        with _translated():
-            client = await self._connect()
-            error = await client.api_healthcheck()
-        if error is not None:
-            raise OrchestratorUnavailable("The workflow engine does not answer.") from error
+        await self._call("GET", "/health")
 
-    async def events(self) -> AsyncIterator[RunEvent]:
-        names = EventNameFilter(prefix=[_FLOW_RUN, _PROGRESS])
+    async def events(self) -> AsyncGenerator[RunEvent]:
         with _translated():
-            async with PrefectEventSubscriber(filter=EventFilter(event=names), reconnection_attempts=0) as subscriber:
-                async for event in subscriber:
+            async with aclosing(self._rest.events([_FLOW_RUN, _PROGRESS])) as events:
+                async for event in events:
                     row = _of_event(event)
                     if row is not None:
                         yield row
 
 
-def _of_run(run: FlowRun) -> RunState:
-    state = run.state
+def _state(kind: str, name: str, message: str = "") -> dict[str, Any]:
+    # A worker takes no run that is scheduled for no time.
+    details = {"scheduled_time": datetime.now(UTC).isoformat()} if kind == "SCHEDULED" else {}
+    return {"type": kind, "name": name, "message": message, "state_details": details}
+
+
+def _seconds(text: str | None) -> float | None:
+    return datetime.fromisoformat(text).timestamp() if text else None
+
+
+def _of_run(run: dict[str, Any]) -> RunState:
+    state = run.get("state")
     if state is None:
-        return RunState(run_id=str(run.id), type="SCHEDULED", name="Scheduled", at_s=time.time())
+        return RunState(run_id=run["id"], type="SCHEDULED", name="Scheduled", at_s=time.time())
     return RunState(
-        run_id=str(run.id),
-        type=state.type.value,
-        name=state.name or state.type.value.title(),
-        at_s=state.timestamp.timestamp(),
-        message=state.message or "",
+        run_id=run["id"],
+        type=state["type"],
+        name=state["name"] or state["type"].title(),
+        at_s=_seconds(state["timestamp"]) or time.time(),
+        message=state["message"] or "",
     )
 
 
-def _of_event(event: Event) -> RunEvent | None:
-    if event.event == _PROGRESS:
+def _of_event(event: dict[str, Any]) -> RunEvent | None:
+    if event["event"] == _PROGRESS:
         try:
-            return Progress.model_validate(event.payload)
+            return Progress.model_validate(event["payload"])
         except ValidationError:
             return None  # anybody may emit events; only well-formed ones count
-    run_id = event.resource.id.removeprefix(_FLOW_RUN)
-    if event.event == f"{_FLOW_RUN}heartbeat":
-        return RunAlive(run_id=run_id, at_s=event.occurred.timestamp())
-    kind = event.resource.get(_STATE_EVENTS)
+    resource = event["resource"]
+    run_id = resource["prefect.resource.id"].removeprefix(_FLOW_RUN)
+    occurred_s = datetime.fromisoformat(event["occurred"]).timestamp()
+    if event["event"] == f"{_FLOW_RUN}heartbeat":
+        return RunAlive(run_id=run_id, at_s=occurred_s)
+    kind = resource.get(_STATE_EVENTS)
     if kind is None:
         return None
     return RunState(
         run_id=run_id,
         type=kind,
-        name=event.resource.get("prefect.state-name") or kind.title(),
-        at_s=event.occurred.timestamp(),
-        message=event.resource.get("prefect.state-message") or "",
+        name=resource.get("prefect.state-name") or kind.title(),
+        at_s=occurred_s,
+        message=resource.get("prefect.state-message") or "",
     )

@@ -16,9 +16,10 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
-from api.deps import BaseUrl, Svc, UserId
+from api.deps import Svc, caller
 from api.live import Mailbox
 from api.problems import Problem
 from api.resources import eta_s, iso, job_resource
@@ -58,15 +59,18 @@ class _Connection:
     async def run(self, box: Mailbox, render: Render, heard: Callable[[str], Awaitable[None]]) -> None:
         """Until the client leaves or no longer reads."""
         self._service.sockets[self._label] += 1
-        pump = asyncio.create_task(self._pump(box, render))
-        reader = asyncio.create_task(self._read(heard))
+        reader = asyncio.create_task(self._read(box, heard))
         try:
-            await asyncio.wait({pump, reader}, return_when=asyncio.FIRST_COMPLETED)
+            while not box.has_ended:
+                update = await box.get(_PING_S)
+                if update is not None:
+                    await self._send(update.text(render, partial(_rendered, render, update.job)))
+                elif not box.has_ended:
+                    await self.say({"type": "ping", "timestamp": iso(time.time())})
         finally:
-            for task in (pump, reader):
-                task.cancel()
-                with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError, TimeoutError):
-                    await task
+            reader.cancel()
+            with suppress(asyncio.CancelledError, RuntimeError, TimeoutError):
+                await reader
             self._service.sockets[self._label] -= 1
             if not self._service.sockets[self._label]:
                 del self._service.sockets[self._label]
@@ -74,19 +78,16 @@ class _Connection:
                 async with asyncio.timeout(_SEND_S):
                     await self._websocket.close()
 
-    async def _pump(self, box: Mailbox, render: Render) -> None:
-        while True:
-            update = await box.get(_PING_S)
-            if update is None:
-                await self.say({"type": "ping", "timestamp": iso(time.time())})
-            else:
-                await self._send(update.text(render, partial(_rendered, render, update.job)))
-
-    async def _read(self, heard: Callable[[str], Awaitable[None]]) -> None:
-        while True:
-            text = await self._websocket.receive_text()
-            if len(text) <= _MOST_TEXT:
-                await asyncio.shield(heard(text))  # it may be in the middle of a transaction when the client leaves
+    async def _read(self, box: Mailbox, heard: Callable[[str], Awaitable[None]]) -> None:
+        try:
+            while True:
+                text = await self._websocket.receive_text()
+                if len(text) <= _MOST_TEXT:
+                    await asyncio.shield(heard(text))  # it may be in a transaction when the client leaves
+        except WebSocketDisconnect:
+            pass
+        finally:
+            box.end()
 
 
 def _rendered(render: Render, job: Job) -> str:
@@ -121,18 +122,22 @@ async def _watch_job(
         except Problem as problem:
             await websocket.close(_NO_JOB, problem.message)
             return
+        now = render(job, True)
+        del job  # a thousand that wait need not hold a row each
+
+        async def heard(text: str) -> None:
+            await answer(_kind(text), await service.jobs.get(user_id, job_id), connection.say)
+
         with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-            await connection.say(render(job, True))
-
-            async def heard(text: str) -> None:
-                await answer(_kind(text), await service.jobs.get(user_id, job_id), connection.say)
-
+            await connection.say(now)
+            del now
             await connection.run(box, render, heard)
 
 
-@router.websocket("/api/v1/jobs/{job_id}/progress")
-async def progress(websocket: WebSocket, job_id: str, service: Svc, user_id: UserId) -> None:
+async def progress(websocket: WebSocket) -> None:
     """`progress_update` messages; takes `get_status`, `cancel_job` and `pong`."""
+    service, user_id, _ = await caller(websocket)
+    job_id = websocket.path_params["job_id"]
 
     async def answer(kind: str, job: Job, say: Say) -> None:
         if kind == "get_status":
@@ -167,9 +172,9 @@ def progress_message(job: Job, _first: bool) -> dict[str, Any]:
     }
 
 
-@router.websocket("/ws/jobs/broadcast")
-async def broadcast(websocket: WebSocket, service: Svc, user_id: UserId, base_url: BaseUrl) -> None:
+async def broadcast(websocket: WebSocket) -> None:
     """Every change of the caller's jobs, as `job_update`."""
+    service, user_id, base_url = await caller(websocket)
     await websocket.accept()
     connection = _Connection(websocket, service, user_id, "*")
 
@@ -183,9 +188,9 @@ async def broadcast(websocket: WebSocket, service: Svc, user_id: UserId, base_ur
             await connection.run(box, _updates(base_url), heard)
 
 
-@router.websocket("/ws/health")
-async def socket_health(websocket: WebSocket, service: Svc, user_id: UserId) -> None:
+async def socket_health(websocket: WebSocket) -> None:
     """Says that it is well, at once and every twenty seconds; answers every message."""
+    service, user_id, _ = await caller(websocket)
     await websocket.accept()
     connection = _Connection(websocket, service, user_id, "health")
 
@@ -205,9 +210,10 @@ async def socket_health(websocket: WebSocket, service: Svc, user_id: UserId) -> 
         await connection.run(Mailbox(None, "-"), lambda _job, _first: now(), heard)
 
 
-@router.websocket("/ws/job/{job_id}")
-async def short(websocket: WebSocket, job_id: str, service: Svc, user_id: UserId) -> None:
+async def short(websocket: WebSocket) -> None:
     """Bare status objects; answers a `heartbeat`."""
+    service, user_id, _ = await caller(websocket)
+    job_id = websocket.path_params["job_id"]
 
     async def answer(kind: str, job: Job, say: Say) -> None:
         if kind in ("heartbeat", "ping"):
@@ -216,9 +222,10 @@ async def short(websocket: WebSocket, job_id: str, service: Svc, user_id: UserId
     await _watch_job(websocket, service, user_id, job_id, _short_form, answer)
 
 
-@router.websocket("/ws/{job_id}")
-async def updates(websocket: WebSocket, job_id: str, service: Svc, user_id: UserId, base_url: BaseUrl) -> None:
+async def updates(websocket: WebSocket) -> None:
     """`initial_status`, then `job_update`."""
+    service, user_id, base_url = await caller(websocket)
+    job_id = websocket.path_params["job_id"]
 
     async def answer(kind: str, job: Job, say: Say) -> None:
         if kind in ("ping", "heartbeat"):
@@ -251,6 +258,15 @@ def _updates(base_url: str) -> Render:
         return {"type": "initial_status" if first else "job_update", "job_id": job.id, "data": data}
 
     return render
+
+
+router.routes += [
+    WebSocketRoute("/api/v1/jobs/{job_id}/progress", progress),
+    WebSocketRoute("/ws/jobs/broadcast", broadcast),
+    WebSocketRoute("/ws/health", socket_health),
+    WebSocketRoute("/ws/job/{job_id}", short),
+    WebSocketRoute("/ws/{job_id}", updates),
+]
 
 
 @router.get("/api/v1/websocket/status", summary="Open WebSocket connections")

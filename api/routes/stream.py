@@ -62,19 +62,23 @@ async def _events(service: Service, user_id: str, job_id: str, base_url: str, af
                     yield _text(f"{row.id}", {"type": "event", "job_id": job_id, "status": row.status, "event": event})
         job = await service.jobs.get(user_id, job_id)
         yield _text(f"{last}-{_mark(job)}", _body(job, base_url))
-        while job.status not in ENDED:
+        has_ended = job.status in ENDED
+        del history, job  # hundreds that wait need not hold rows each
+        while not has_ended:
             update = await box.get(_HEARTBEAT_S)
             if update is None:
                 yield f": {int(time.time())}\n\n"
                 job = await service.jobs.get(user_id, job_id)
-                if job.status not in ENDED:
-                    continue
-                yield _text(f"{last}-{_mark(job)}", _body(job, base_url))
+                has_ended = job.status in ENDED
+                if has_ended:
+                    yield _text(f"{last}-{_mark(job)}", _body(job, base_url))
+                del job
             else:
-                job = update.job
+                has_ended = update.job.status in ENDED
                 last = max(last, update.event_id)
-                body = update.text(("stream", base_url), partial(_json, job, base_url))
-                yield f"id: {last}-{_mark(job)}\ndata: {body}\n\n"
+                body = update.text(("stream", base_url), partial(_json, update.job, base_url))
+                yield f"id: {last}-{_mark(update.job)}\ndata: {body}\n\n"
+                del update
 
 
 def _mark(job: Job) -> int:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from dubline import ledger
 from dubline.engines import kokoro_voices, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
-from dubline.engines.kokoro_graph import with_products
 from dubline.engines.spoken_text import spoken
 from dubline.errors import EngineError, EngineOutOfMemory, EngineOutputInvalid, EngineUnavailable
 from dubline.settings import Settings
@@ -187,6 +186,8 @@ def form_path(settings: Settings, form: str) -> Path:
     made = weights.made_file(settings, _PRODUCTS_FILE)
     if made is not None:
         return made
+    from dubline.engines.kokoro_graph import with_products
+
     with weights.locked(settings):
         made = weights.made_file(settings, _PRODUCTS_FILE)
         if made is None:
