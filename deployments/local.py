@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import json
 import os
 import signal
@@ -101,19 +102,24 @@ def _sweep(settings: Settings) -> None:
 def _run(
     request: LocalRequest, settings: Settings, server: ServerHandle, wire: _Wire
 ) -> tuple[JobResult, dict[str, Any]]:
-    preload = threading.Thread(target=_preload, args=(request.options, settings), daemon=True)
+    is_up = threading.Event()
+    preload = threading.Thread(target=_preload, args=(request.options, settings, is_up), daemon=True)
     preload.start()
     wire.send("stage", message="Starting Prefect")
-    url = server.wait()
-    enter(settings, url)
+    enter(settings, server.url)
+    # All that takes its time to import, while the server starts.
+    for name in ("prefect.flow_engine", "prefect.task_engine"):
+        importlib.import_module(name)
     from prefect import tags
     from prefect.flows import load_flow_from_entrypoint
 
     from tasks._progress import TRACKER
     from tasks.result_store import save_block
 
-    save_block(settings)
     flow = load_flow_from_entrypoint(FLOW, use_placeholder_flow=False)
+    server.wait()
+    is_up.set()
+    save_block(settings)
     TRACKER.listen(lambda progress: wire.send("progress", **progress.model_dump(mode="json")))
     params = TranslateVideoParams(
         job_id=_job_id(request),
@@ -149,16 +155,22 @@ def _job_id(request: LocalRequest) -> str:
     return hashlib.sha256(f"{content}{request.options.model_dump_json()}".encode()).hexdigest()[:32]
 
 
-def _preload(options: DubOptions, settings: Settings) -> None:
-    """Load the engines while Prefect starts. A failure shows again, in words, when the stage needs them."""
+def _preload(options: DubOptions, settings: Settings, is_up: threading.Event) -> None:
+    """Load the recogniser while Prefect starts, and the voice, which is needed later, when it has: both want the cores.
+
+    A failure shows again, in words, when the stage needs them.
+    """
     from dubline.engines.pool import preload
     from dubline.engines.registry import choose_stt, choose_tts
+    from dubline.media.ffmpeg import ffmpeg_path
 
     try:
+        ffmpeg_path()
         preload(
             choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=options.source_language),
             settings,
         )
+        is_up.wait()
         preload(
             choose_tts(settings, engine=options.tts_engine, language=options.target_language, voice=options.tts_voice),
             settings,

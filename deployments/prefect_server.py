@@ -84,7 +84,8 @@ class ServerHandle:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         with starting(settings):
-            self._url = self._running() or self._start()
+            self.url = self._running() or self._start()
+            """Of the API; it may not answer before `wait` returned."""
 
     def _running(self) -> str | None:
         try:
@@ -115,16 +116,16 @@ class ServerHandle:
         self._process = process
         return url
 
-    def wait(self) -> str:
-        """The API address, once it answers.
+    def wait(self) -> None:
+        """Return when the server answers.
 
         Raises:
             DublineError: `prefect_start`, when it does not within a minute.
         """
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s:
-            if is_healthy(self._url, self._settings):
-                return self._url
+            if is_healthy(self.url, self._settings):
+                return
             process = getattr(self, "_process", None)
             if process is not None and process.poll() is not None:
                 break

@@ -14,7 +14,8 @@ def main() -> int:
     """Start or join the server, print where it is, wait for Ctrl-C."""
     settings = get_settings()
     with use_server(settings) as server:
-        url = server.wait().removesuffix("/api")
+        server.wait()
+        url = server.url.removesuffix("/api")
         print(
             f"Prefect: {url}\nPassword (asked once by the page): {auth_string(settings)}\nCtrl-C ends it.", flush=True
         )

@@ -25,6 +25,7 @@ from dubline.stages.separate import has_background
 from dubline.stages.synthesize import batches_by_voice
 from flows._hearing import hear
 from flows._job import JOB_FLOW, job_run
+from tasks._engines import release
 from tasks._policies import load
 from tasks._run import finish, run, run_all, start
 from tasks.build_report import ReportRequest, build_report
@@ -134,6 +135,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ],
         **fresh,
     )
+    release("tts")
     spoken = tuple(sorted((s for m in made for s in m.spoken), key=lambda s: s.utterance_id))
 
     timeline = await run(
@@ -144,6 +146,43 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             total_samples=sound.samples,
             rate_hz=sound.rate_hz,
             profile=options.profile,
+            **common,
+        ),
+        **fresh,
+    )
+    # Texts take no time worth waiting for: they are made beside the sound.
+    subtitling = start(
+        subtitle_video,
+        SubtitleRequest(
+            lines=lines.lines,
+            timeline=timeline.timeline,
+            transcript=heard.transcript,
+            target=target,
+            fps=media.video.fps if media.video else 0.0,
+            **common,
+        ),
+        **fresh,
+    )
+    writing = start(
+        write_transcript,
+        TranscriptRequest(
+            transcript=heard.transcript,
+            utterances=utterances,
+            language=language,
+            duration_s=media.duration_s,
+            fps=media.video.fps if media.video else 0.0,
+            **common,
+        ),
+        **fresh,
+    )
+    translating = start(
+        write_translation,
+        TranslationRequest(
+            lines=lines.lines,
+            timeline=timeline.timeline,
+            spoken=spoken,
+            source=language,
+            target=target,
             **common,
         ),
         **fresh,
@@ -165,18 +204,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     if options.subtitles != "burned":  # the picture stays as it is, so its stills need not wait for the finished file
         looked_at = PreviewRequest(video=source.source, media=media, audio=mixed.audio, **common)
         looking = start(preview_video, looked_at, **fresh)
-    subtitles = await run(
-        subtitle_video,
-        SubtitleRequest(
-            lines=lines.lines,
-            timeline=timeline.timeline,
-            transcript=heard.transcript,
-            target=target,
-            fps=media.video.fps if media.video else 0.0,
-            **common,
-        ),
-        **fresh,
-    )
+    subtitles = await finish(subtitling)
     muxed = await run(
         mux_video,
         MuxRequest(
@@ -194,33 +222,10 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    texts = await run(
-        write_transcript,
-        TranscriptRequest(
-            transcript=heard.transcript,
-            utterances=utterances,
-            language=language,
-            duration_s=media.duration_s,
-            fps=media.video.fps if media.video else 0.0,
-            **common,
-        ),
-        **fresh,
-    )
-    translation = await run(
-        write_translation,
-        TranslationRequest(
-            lines=lines.lines,
-            timeline=timeline.timeline,
-            spoken=spoken,
-            source=language,
-            target=target,
-            **common,
-        ),
-        **fresh,
-    )
     if looking is None:
         looked_at = PreviewRequest(video=muxed.video, media=None, audio=mixed.audio, **common)
         looking = start(preview_video, looked_at, **fresh)
+    texts, translation = await finish(writing), await finish(translating)
     parts = (base, *((lines,) if options.edits else ()), *made, timeline, mixed, subtitles, muxed, texts, translation)
     if background:
         parts = (background, *parts)
@@ -249,6 +254,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             source_language=language,
             options=options,
             stats=stats,
+            refresh=params.refresh,
             **common,
         ),
         **fresh,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dubline.engines.pool import acquire
+from dubline.engines.base import EngineKind
+from dubline.engines.pool import acquire, unload_idle
 from dubline.models import EngineChoice
 from dubline.settings import get_settings
 
@@ -22,3 +23,9 @@ def engine(choice: EngineChoice) -> Iterator[Any]:
         return
     with acquire(choice, settings) as instance:
         yield instance
+
+
+def release(kind: EngineKind) -> None:
+    """Nothing more of this run needs engines of a kind: those of this process give their memory back."""
+    if get_settings().engine_socket is None:
+        unload_idle(kind)

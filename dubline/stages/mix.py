@@ -245,7 +245,8 @@ def _sum(
 ) -> float:
     """Add bed and voice block by block through a look-ahead limiter. Returns the share of blocks it touched."""
     rate_hz, total = timeline.sample_rate_hz, timeline.total_samples
-    step = max(1, rate_hz // 1000) * int(_BLOCK_S * 1000)
+    short = max(1, rate_hz // 1000)
+    step = short * int(_BLOCK_S * 1000)
     limiter = Limiter(rate_hz)
     at = 0
     with (
@@ -259,10 +260,12 @@ def _sum(
             block = np.zeros((count, 2), np.float32)
             if envelope.any():
                 heard = bed_file.read(count, dtype="float32", always_2d=True)
-                positions = (at + np.arange(len(heard))) / rate_hz * _ENVELOPE_HZ
-                block[: len(heard)] = heard * np.interp(positions, np.arange(len(envelope)), envelope)[:, None]
+                edges = (at + np.arange(0, len(heard) + short, short)) / rate_hz * _ENVELOPE_HZ
+                gain = _between(np.interp(edges, np.arange(len(envelope)), envelope), short)[: len(heard)]
+                np.multiply(heard, gain[:, None], out=block[: len(heard)])
             line = voice_file.read(count, dtype="float32")
-            block[: len(line)] += (line * voice_gain)[:, None]
+            line *= np.float32(voice_gain)
+            block[: len(line)] += line[:, None]
             out.write(limiter.push(block))
             at += count
             on_progress(at / total)
@@ -328,5 +331,11 @@ class Limiter:
         self._touched += int((need[:count] < 1.0).sum())
         if edges.min() >= 1.0:
             return data
-        gain = np.interp(np.arange(count * self._ms) / self._ms, np.arange(count + 1), edges)
-        return (data * gain[:, None]).astype(np.float32)
+        return np.asarray(data * _between(edges, self._ms)[:, None], np.float32)
+
+
+def _between(edges: NDArray[np.float64], step: int) -> NDArray[np.float32]:
+    """Straight lines from each value to the next, `step` samples each."""
+    first = edges[:-1, None].astype(np.float32)
+    rise = np.diff(edges)[:, None].astype(np.float32)
+    return np.asarray(first + rise * np.linspace(0, 1, step, endpoint=False, dtype=np.float32), np.float32).ravel()

@@ -25,7 +25,8 @@ def main() -> None:
     os.dup2(2, 1)
     settings = get_settings()
     with use_server(settings) as server:
-        enter(settings, server.wait())
+        enter(settings, server.url)
+        server.wait()
         from tasks.result_store import save_block
 
         save_block(settings)
