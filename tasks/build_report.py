@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from dubline.engines.base import SttEngine
 from dubline.engines.registry import choose_mt, choose_stt
 from dubline.errors import EngineError, InputError
 from dubline.models import (
@@ -19,6 +18,8 @@ from dubline.models import (
     Timeline,
     Transcript,
 )
+from dubline.quality.listen import LineHeard
+from dubline.quality.memory import HeardBefore, line_marks, record_name
 from dubline.settings import get_settings
 from dubline.stages.mix import MixFacts
 from dubline.stages.report import ReportInputs
@@ -49,9 +50,10 @@ class ReportRequest(StageRequest):
     casting: dict[str, str]
     one_voice: str = ""
     stats: tuple[StageStats, ...]
+    refresh: bool = False
 
     def identity(self):
-        return self.model_dump(mode="json", exclude={"stats"})
+        return self.model_dump(mode="json", exclude={"stats", "refresh"})
 
 
 class ReportResult(StageResult):
@@ -60,17 +62,20 @@ class ReportResult(StageResult):
     message: str
 
 
-@stage_task("report", 2, name="build report")
+@stage_task("report", 3, name="build report")
 def build_report(request: ReportRequest) -> ReportResult:
     """Listen to the finished file, read it, measure it, and say how good it is."""
     target = request.options.target_language
     with ExitStack() as held, workspace() as work:
-        stt = mt = diarizer = None
+        stt = mt = diarizer = memory = None
         stt_reason = mt_reason = ""
         if request.options.listen == "off":
             stt_reason = "Listening was turned off."
         else:
-            stt, stt_reason = _listener(held, request)
+            listener, stt_reason = _listener(request)
+            if listener is not None:
+                stt = held.enter_context(engine(listener))
+                memory = _Memory(request, listener)
         used = next((c.engine for c in request.choices if c.kind == "mt"), "auto")
         try:
             reverse = choose_mt(
@@ -110,6 +115,7 @@ def build_report(request: ReportRequest) -> ReportResult:
                 speakers=request.speakers,
                 casting=request.casting,
                 one_voice=request.one_voice,
+                heard_before=memory.known() if memory else {},
             ),
             work,
             get_settings(),
@@ -118,21 +124,44 @@ def build_report(request: ReportRequest) -> ReportResult:
             diarizer=diarizer,
             stt_reason=stt_reason,
             mt_reason=mt_reason,
+            on_heard=memory.learn if memory else lambda _: None,
         )
     TRACKER.set("report", 1.0, "Checking the dub")
     return ReportResult(report=save(report), verdict=report.verdict, message=report.message)
 
 
-def _listener(held: ExitStack, request: ReportRequest) -> tuple[SttEngine | None, str]:
+def _listener(request: ReportRequest) -> tuple[EngineChoice | None, str]:
     """The recogniser that listens: the one that heard the source if it knows the target language, else the default."""
     used = next(c for c in request.choices if c.kind == "stt")
     try:
-        choice = choose_stt(
+        return choose_stt(
             get_settings(), engine=used.engine, model=used.model, language=request.options.target_language
-        )
+        ), ""
     except (InputError, EngineError):
         try:
-            choice = choose_stt(get_settings(), engine="auto", model="base", language=request.options.target_language)
+            return choose_stt(get_settings(), engine="auto", model="base", language=request.options.target_language), ""
         except (InputError, EngineError) as error:
             return None, error.message
-    return held.enter_context(engine(choice)), ""
+
+
+class _Memory:
+    """What is remembered of listening to other renders of the same source."""
+
+    def __init__(self, request: ReportRequest, listener: EngineChoice) -> None:
+        background = [request.options.background, request.background.sha256 if request.background else ""]
+        self._marks = line_marks(
+            load(request.lines, Lines).rows, request.spoken, load(request.timeline, Timeline), background
+        )
+        self._name = record_name(request.bed, request.options.target_language, listener)
+        self._refresh = request.refresh
+
+    def _stored(self) -> HeardBefore:
+        data = store().get_record(self._name)
+        return HeardBefore.model_validate_json(data) if data else HeardBefore()
+
+    def known(self) -> dict[str, LineHeard]:
+        return {} if self._refresh else self._stored().of(self._marks)
+
+    def learn(self, heard: dict[str, LineHeard]) -> None:
+        # Two renders at once may each lose what the other learnt; it is heard again then.
+        store().put_record(self._name, self._stored().with_heard(self._marks, heard).model_dump_json().encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from dubline.cancel import STOP
 from dubline.engines.base import SttEngine
 from dubline.errors import EngineError
 from dubline.media.finished import RATE_HZ
-from dubline.models import Listen, Span
+from dubline.models import Frozen, Listen, Span
 from dubline.quality.wording import tokens
 
 WINDOW_S = 28.0  # Whisper's window is 30 s and costs the same however little it holds
@@ -32,25 +32,44 @@ class SpokenLine:
     is_edited: bool = False
 
 
+class LineHeard(Frozen):
+    """What listening to one line counted: the line's words and letters, and how many of them were heard wrongly."""
+
+    words: int
+    errors: int
+    letters: int
+    letter_errors: int
+
+
 @dataclass(frozen=True)
 class Heard:
-    """Errors over all lines listened to, and by line id. Rates are None when nothing was listened to."""
+    """Errors over all lines listened to, and by line id. Rates are None when nothing was listened to.
+
+    `remembered` counts the lines that were listened to before, when they lay in an earlier file as they do in this one.
+    """
 
     seconds: float
     lines: int
     words: int
     wer: float | None
     cer: float | None
-    line_wer: dict[str, float]
+    by_line: dict[str, LineHeard]
+    remembered: int = 0
     reason: str = ""
 
+    @property
+    def line_wer(self) -> dict[str, float]:
+        return {name: round(row.errors / row.words, 4) for name, row in self.by_line.items() if row.words}
 
-def choose(lines: Sequence[SpokenLine], mode: Listen, budget_s: float) -> list[int]:
-    """Positions of the lines to listen to, in order of time.
 
-    `sample` begins with the lines that a person edited, since nobody has heard those. It spends a third of what is
-    left of the budget on the lines with the fastest pace and the rest on lines spread evenly over the video
-    (bit-reversed order, so that any prefix is even). At least one line is chosen.
+def choose(
+    lines: Sequence[SpokenLine], mode: Listen, budget_s: float, known: Mapping[str, LineHeard] | None = None
+) -> list[int]:
+    """Positions of the lines to count, in order of time.
+
+    `sample` begins with the lines that a person edited, since nobody has heard those, and with those `known` by ear
+    already. It spends a third of what is left of the budget on the lines with the fastest pace and the rest on lines
+    spread evenly over the video (bit-reversed order, so that any prefix is even). At least one line is chosen.
     """
     audible = [i for i, line in enumerate(lines) if line.text.strip() and line.span.duration_s > 0]
     if mode == "off" or not audible:
@@ -59,8 +78,8 @@ def choose(lines: Sequence[SpokenLine], mode: Listen, budget_s: float) -> list[i
     if mode == "all" or sum(length_s.values()) <= budget_s:
         return audible
     chosen: set[int] = set()
-    for i in audible:
-        if lines[i].is_edited and length_s[i] <= budget_s:
+    for i in sorted(audible, key=lambda i: not lines[i].is_edited):
+        if (lines[i].is_edited or (known and lines[i].utterance_id in known)) and length_s[i] <= budget_s:
             chosen.add(i)
             budget_s -= length_s[i]
     left_s = budget_s * _WORST_SHARE
@@ -107,20 +126,24 @@ def listen(
     mode: Listen = "sample",
     budget_s: float = 45.0,
     reason: str = "",
+    known: Mapping[str, LineHeard] | None = None,
 ) -> Heard:
     """Recognise chosen lines of the finished sound and count the errors against their texts.
 
-    `read` gives a span of the finished sound as 16 kHz mono float32; `reason` says why there is no engine. Word errors
-    are those of the minimum edit alignment of a piece (as jiwer computes it), given to the line they fall on.
+    `read` gives a span of the finished sound as 16 kHz mono float32; `reason` says why there is no engine; `known` has
+    the lines, by id, that were listened to before and need not be again. Word errors are those of the minimum edit
+    alignment of a piece (as jiwer computes it), given to the line they fall on.
     """
     if mode == "off":
         return _because("Listening was switched off.")
     if engine is None:
         return _because(reason or "No recogniser for the target language is installed.")
-    chosen = choose(lines, mode, budget_s)
+    before = known or {}
+    chosen = choose(lines, mode, budget_s, before)
     if not chosen:
         return _because("There is no line to listen to.")
-    counts = _Counts()
+    by_line = {lines[i].utterance_id: before[lines[i].utterance_id] for i in chosen if lines[i].utterance_id in before}
+    remembered = len(by_line)
 
     def said(piece: list[int]) -> str:
         STOP.check()
@@ -129,25 +152,27 @@ def listen(
 
     try:
         with ThreadPoolExecutor(max(1, engine.parallel)) as pool:
-            pieces = pack(lines, chosen)
+            pieces = pack(lines, [i for i in chosen if lines[i].utterance_id not in by_line])
             for piece, text in zip(pieces, pool.map(said, pieces), strict=True):
-                counts.add([lines[i] for i in piece], text, language)
+                by_line |= count([lines[i] for i in piece], text, language)
     except EngineError as error:
         if error.retryable:
             raise  # the task tries again; a lost engine server is no finding about the dub
         return _because(f"Listening failed: {error.message}")
+    words, letters = sum(r.words for r in by_line.values()), sum(r.letters for r in by_line.values())
     return Heard(
         seconds=round(sum(lines[i].span.duration_s for i in chosen), 3),
         lines=len(chosen),
-        words=counts.words,
-        wer=round(counts.errors / counts.words, 4) if counts.words else None,
-        cer=round(counts.char_errors / counts.chars, 4) if counts.chars else None,
-        line_wer=counts.line_wer,
+        words=words,
+        wer=round(sum(r.errors for r in by_line.values()) / words, 4) if words else None,
+        cer=round(sum(r.letter_errors for r in by_line.values()) / letters, 4) if letters else None,
+        by_line=by_line,
+        remembered=remembered,
     )
 
 
 def _because(reason: str) -> Heard:
-    return Heard(0.0, 0, 0, None, None, {}, reason)
+    return Heard(0.0, 0, 0, None, None, {}, reason=reason)
 
 
 def _audio(
@@ -166,35 +191,36 @@ def _audio(
     return np.concatenate(parts)
 
 
-class _Counts:
-    """Adds up errors over pieces."""
+def count(lines: Sequence[SpokenLine], heard: str, language: str) -> dict[str, LineHeard]:
+    """Errors of what was heard in a piece, by line id."""
+    import jiwer
 
-    def __init__(self) -> None:
-        self.words = self.errors = self.chars = self.char_errors = 0
-        self.line_wer: dict[str, float] = {}
-
-    def add(self, lines: Sequence[SpokenLine], heard: str, language: str) -> None:
-        import jiwer
-
-        wanted = [tokens(line.text, language) for line in lines]
-        owner = [i for i, words in enumerate(wanted) for _ in words]
-        reference = [w for words in wanted for w in words]
-        hypothesis = tokens(heard, language)
-        if not reference:
-            return
-        errors = [0] * len(lines)
-        out = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
-        for chunk in out.alignments[0]:
-            if chunk.type == "insert":
-                errors[owner[min(chunk.ref_start_idx, len(owner) - 1)]] += chunk.hyp_end_idx - chunk.hyp_start_idx
-            elif chunk.type != "equal":
-                for position in range(chunk.ref_start_idx, chunk.ref_end_idx):
-                    errors[owner[position]] += 1
-        self.words += len(reference)
-        self.errors += sum(errors)
-        for line, words, wrong in zip(lines, wanted, errors, strict=True):
-            if words:
-                self.line_wer[line.utterance_id] = round(wrong / len(words), 4)
-        letters = jiwer.process_characters(" ".join(reference), " ".join(hypothesis))
-        self.chars += letters.hits + letters.substitutions + letters.deletions
-        self.char_errors += letters.substitutions + letters.deletions + letters.insertions
+    wanted = [tokens(line.text, language) for line in lines]
+    owner = [i for i, words in enumerate(wanted) for _ in words]
+    reference = [w for words in wanted for w in words]
+    hypothesis = tokens(heard, language)
+    if not reference:
+        return {}
+    errors = [0] * len(lines)
+    said: list[list[str]] = [[] for _ in lines]
+    for chunk in jiwer.process_words(" ".join(reference), " ".join(hypothesis)).alignments[0]:
+        inserted = chunk.type == "insert"
+        places = (
+            [min(chunk.ref_start_idx, len(owner) - 1)] if inserted else range(chunk.ref_start_idx, chunk.ref_end_idx)
+        )
+        words = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        for place in places:
+            errors[owner[place]] += len(words) if inserted else chunk.type != "equal"
+        for number, word in enumerate(words):
+            said[owner[places[min(number, len(places) - 1)]]].append(word)
+    out: dict[str, LineHeard] = {}
+    for line, words, wrong, hears in zip(lines, wanted, errors, said, strict=True):
+        if words:
+            letters = jiwer.process_characters(" ".join(words), " ".join(hears))
+            out[line.utterance_id] = LineHeard(
+                words=len(words),
+                errors=wrong,
+                letters=letters.hits + letters.substitutions + letters.deletions,
+                letter_errors=letters.substitutions + letters.deletions + letters.insertions,
+            )
+    return out

@@ -116,6 +116,9 @@ class VoiceQuality(Frozen):
 
     listened_s: float
     listened_lines: int
+    remembered_lines: int = Field(
+        default=0, description="Those of them that were listened to in an earlier render, in which they lay the same."
+    )
     words: int = Field(description="Reference words compared.")
     wer: float | None
     cer: float | None

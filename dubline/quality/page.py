@@ -154,7 +154,8 @@ def _rates(report: Report) -> str:
     if voice.wer is None:
         return "-"
     cer = f", CER {voice.cer:.1%}" if voice.cer is not None else ""
-    return f"WER {voice.wer:.1%}{cer} over {voice.listened_s:.0f} s, {voice.listened_lines} lines"
+    before = f", {voice.remembered_lines} of them heard before" if voice.remembered_lines else ""
+    return f"WER {voice.wer:.1%}{cer} over {voice.listened_s:.0f} s, {voice.listened_lines} lines{before}"
 
 
 def _lines(rows: tuple[LineReport, ...]) -> Table:

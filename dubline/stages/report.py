@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -29,7 +30,7 @@ from dubline.models import (
 )
 from dubline.quality.container import compare_picture, measure_container
 from dubline.quality.leak import Leak, measure_leak
-from dubline.quality.listen import Heard, SpokenLine, listen
+from dubline.quality.listen import Heard, LineHeard, SpokenLine, listen
 from dubline.quality.matching import match_lines
 from dubline.quality.models import (
     FileFacts,
@@ -78,6 +79,7 @@ class ReportInputs(Frozen):
     speakers: tuple[Speaker, ...] = ()
     casting: dict[str, str] = Field(default_factory=dict)
     one_voice: str = ""
+    heard_before: dict[str, LineHeard] = Field(default_factory=dict)
 
 
 def build_report(
@@ -90,6 +92,7 @@ def build_report(
     diarizer: DiarizeEngine | None = None,
     stt_reason: str = "",
     mt_reason: str = "",
+    on_heard: Callable[[dict[str, LineHeard]], None] = lambda _: None,
 ) -> Report:
     """Measure a finished dub.
 
@@ -102,6 +105,7 @@ def build_report(
         diarizer: Judges whether each line is in its speaker's voice; None leaves that out.
         stt_reason: Why there is no recogniser.
         mt_reason: Why there is no reverse translation.
+        on_heard: Told what listening counted, by line id.
 
     Raises:
         InputError: the finished file cannot be probed.
@@ -144,7 +148,9 @@ def build_report(
         mode=inputs.options.listen,
         budget_s=LISTEN_BUDGET_S,
         reason=stt_reason,
+        known=inputs.heard_before,
     )
+    on_heard(heard.by_line)
     recognition = measure_recognition(inputs.transcript)
     leak = _leak(inputs, sound, spans, work_dir)
     timing = measure_timing(
@@ -255,6 +261,7 @@ def _voice(inputs: ReportInputs, heard: Heard, sound: FinishedSound, rows: tuple
     return VoiceQuality(
         listened_s=heard.seconds,
         listened_lines=heard.lines,
+        remembered_lines=heard.remembered,
         words=heard.words,
         wer=heard.wer,
         cer=heard.cer,

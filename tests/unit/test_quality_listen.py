@@ -7,8 +7,9 @@ import numpy as np
 
 from dubline.engines.base import SttResult
 from dubline.errors import EngineError
-from dubline.models import Segment, Span
-from dubline.quality.listen import WINDOW_S, SpokenLine, choose, listen, pack
+from dubline.models import ArtifactRef, Line, Placement, Segment, Span, Spoken, Timeline, Utterance
+from dubline.quality.listen import WINDOW_S, LineHeard, SpokenLine, choose, listen, pack
+from dubline.quality.memory import HeardBefore, line_marks
 
 
 def row(number: int, text: str = "uma linha falada aqui", *, pace: float = 1.0, length_s: float = 4.0) -> SpokenLine:
@@ -80,6 +81,53 @@ def test_errors_fall_on_the_line_that_has_them() -> None:
     assert heard.wer == round(3 / 14, 4)
     assert heard.cer is not None
     assert 0 < heard.cer < 0.5
+
+
+def test_a_line_that_lies_as_it_did_is_not_listened_to_again() -> None:
+    lines = [row(i, f"linha número {i} dita assim", pace=1.2 if i % 7 == 0 else 1.0) for i in range(40)]
+    chosen = choose(lines, "sample", 45.0)
+    first = Says([" ".join(lines[i].text for i in piece) for piece in pack(lines, chosen)])
+    heard = listen(read, lines, first, language="pt-BR")
+    assert (heard.wer, heard.remembered, len(heard.by_line)) == (0, 0, len(chosen))
+
+    lines[chosen[2]] = replace(lines[chosen[2]], text="outra coisa bem diferente", is_edited=True)
+    known = {name: row for name, row in heard.by_line.items() if name != lines[chosen[2]].utterance_id}
+    second = Says(["outra coisa bem igual"])
+    again = listen(read, lines, second, language="pt-BR", known=known)
+    assert len(second.seconds) == 1
+    assert second.seconds[0] < 6
+    assert again.remembered == len(chosen) - 1
+    assert again.line_wer[lines[chosen[2]].utterance_id] == 0.25
+    assert again.words == heard.words - 1
+    assert 0 < again.wer < 0.05
+
+
+def test_a_mark_changes_with_whatever_is_heard() -> None:
+    def marks(text: str = "sim", sound: str = "a", start: int = 100, length: int = 50, background: str = "duck"):
+        utterance = Utterance(id="u1", start_s=0, end_s=1, slot_end_s=1, text="yes")
+        ref = ArtifactRef(uri="artifact:blobs/x", sha256=sound * 64, size_bytes=1, media_type="audio/flac")
+        spoken = Spoken(utterance_id="u1", audio=ref, samples=9, sample_rate_hz=9, engine="e", voice="v")
+        place = Placement(
+            utterance_id="u1",
+            start_sample=start,
+            length_samples=length,
+            stretch=1,
+            slot_s=1,
+            natural_s=1,
+            onset_error_s=0,
+            drift_s=0,
+        )
+        timeline = Timeline(sample_rate_hz=9, total_samples=999, placements=(place,))
+        return line_marks([Line(utterance=utterance, text=text)], [spoken], timeline, [background])["u1"]
+
+    others = [marks(text="não"), marks(sound="b"), marks(start=101), marks(length=51), marks(background="mute")]
+    assert marks() == marks()
+    assert len({marks(), *others}) == 6
+
+    counted = LineHeard(words=2, errors=1, letters=8, letter_errors=3)
+    memory = HeardBefore().with_heard({"u1": marks()}, {"u1": counted})
+    assert HeardBefore.model_validate_json(memory.model_dump_json()).of({"u7": marks()}) == {"u7": counted}
+    assert memory.of({"u1": marks(start=101)}) == {}
 
 
 def test_a_deaf_recogniser_is_a_reason_not_a_crash() -> None:
