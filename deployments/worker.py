@@ -39,7 +39,8 @@ from prefect.runner._process_manager import ProcessHandle
 from prefect.states import AwaitingRetry, Cancelled
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
-from deployments.starter import Spare, WaitingStarter
+from deployments.nest import Nest
+from deployments.starter import NestStarter
 
 _LABEL = "prefect.worker.name"  # the process worker puts it on every run that it takes
 _PAGE = 200
@@ -96,7 +97,7 @@ class _NoHooks:
 class DublineWorker(ProcessWorker):
     """Runs each flow run as one process of its own group, bound to this worker's life."""
 
-    spare: Spare
+    nest: Nest | None
 
     @classmethod
     def __dispatch_key__(cls) -> str:
@@ -113,7 +114,7 @@ class DublineWorker(ProcessWorker):
         status = anyio.TASK_STATUS_IGNORED if task_status is None else task_status
         done: FlowRunExecutionResult | None = None
         async with FlowRunExecutorContext() as context:
-            starter = WaitingStarter(self.spare, configuration.env, context.control_channel)
+            starter = NestStarter(self.nest, configuration.env, context.control_channel)
             executor = context.create_executor(flow_run, starter, hook_runner=_NoHooks(), propose_submitting=False)
 
             async def execute(*, task_status: anyio.abc.TaskStatus[ProcessHandle]) -> None:
@@ -142,14 +143,15 @@ async def serve(settings: Settings) -> None:
         limit=settings.max_concurrent_jobs,
         create_pool_if_not_found=False,
     )
-    worker.spare = Spare()
+    worker.nest = Nest() if sys.platform.startswith("linux") else None
 
     def started(text: str) -> None:
         print(text, flush=True)
         if text.endswith("started!"):
             names.announce()
-            worker.spare.fill()
 
+    if worker.nest is not None:
+        worker.nest.start()
     work = asyncio.ensure_future(worker.start(printer=started))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -159,7 +161,8 @@ async def serve(settings: Settings) -> None:
         await asyncio.wait({work})
     finally:
         with anyio.move_on_after(_HAND_BACK_S):
-            await worker.spare.close()
+            if worker.nest is not None:
+                await worker.nest.close()
             async with get_client() as client:
                 for run in await put_back(client, names):
                     print(f"{run.id} handed back", flush=True)
