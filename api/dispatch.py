@@ -1,8 +1,8 @@
 """The outbox: jobs leave the database for Prefect a few at a time, fair between users, by priority.
 
 A job is claimed with a lease, its run is created under a key made of the job and its attempt, and only then the row
-learns the run. A dispatcher killed in between leaves a claim that runs out; the next one asks with the same key and
-gets the same run.
+learns the run. A dispatcher killed in between leaves a claim. Whoever takes its place frees it, asks with the same key
+and gets the same run.
 """
 
 from __future__ import annotations
@@ -90,11 +90,15 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop."""
         wait_s = self._settings.queue_poll_interval
+        held = False
         with suppress(DatabaseUnavailable):
             await release_dead(self._db)
         while not stop.is_set():
             try:
-                if await take_lease(self._db, "dispatch", self.holder, for_s=LEASE_S) is not None:
+                before, held = held, await take_lease(self._db, "dispatch", self.holder, for_s=LEASE_S) is not None
+                if held:
+                    if not before:
+                        await self._free_claims()
                     while not stop.is_set() and await self.once():
                         pass
                 wait_s = self._settings.queue_poll_interval
@@ -102,6 +106,12 @@ class Dispatcher:
                 _LOG.info("jobs wait: %s", error.message)
                 wait_s = min(_BACK_OFF_S[1], max(_BACK_OFF_S[0], wait_s * 2))
             await pause(stop, wait_s, wake=self._jobs.wake)
+
+    async def _free_claims(self) -> None:
+        """What the holder before had claimed is ours at once: should it still be at it, both get the same run."""
+        async with self._db.begin() as session:
+            claimed = update(Job).where(col(Job.flow_run_id).is_(None), col(Job.lease_s) > time.time())
+            await session.exec(claimed.values(lease_s=0.0))
 
     async def once(self) -> int:
         """Hand over as many as there is room for. Returns how many."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,27 @@ def media_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("real media folder absent: set DUBLINE_TEST_MEDIA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes state folders that have Prefect's empty database: a server takes ten seconds and more to make its own.
+
+    tests/integration/test_up.py starts in an empty folder, as everybody's first start does.
+    """
+    database = tmp_path_factory.mktemp("prefect") / "prefect.db"
+
+    def make() -> Path:
+        if not database.exists():
+            address = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}"}
+            command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+            subprocess.run(command, check=True, capture_output=True, env={**os.environ, **address})
+        home = tmp_path_factory.mktemp("home")
+        (home / "prefect").mkdir()
+        shutil.copy(database, home / "prefect" / "prefect.db")
+        return home
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,11 @@ from api.dispatch import claim, fair_order
 from api.leases import release_dead, take_lease, this_process
 from api.reconcile import deadline_s
 from api.runs import RunAlive, RunState
+from api.service import Service
 from api.states import STATUSES, job_status
 from api.tables import Job
-from tests.api.conftest import Harness, settings_for
+from dubline.storage.local import LocalStore
+from tests.api.conftest import Harness, PretendOrchestrator, settings_for
 
 
 def test_every_state_of_prefect_has_a_status() -> None:
@@ -174,6 +176,26 @@ async def test_the_lease_of_a_dead_process_is_free_at_once(tmp_path: Path) -> No
         assert await take_lease(db, "reconcile", "next", for_s=30) is None
     finally:
         await db.close()
+
+
+async def test_what_a_dead_dispatcher_had_claimed_is_handed_over_at_once(tmp_path: Path) -> None:
+    orchestrator = PretendOrchestrator()
+    service = Service(settings_for(tmp_path), LocalStore(tmp_path / "artifacts"), orchestrator)
+    stop = asyncio.Event()
+    try:
+        await service.db.migrate()
+        async with service.db.begin() as session:
+            session.add(_waiting(1, "a"))
+        assert await claim(service.db, "a-1", for_s=1000) is not None
+        loop = asyncio.create_task(service.dispatcher.run(stop))
+        async with asyncio.timeout(10):
+            while not orchestrator.created:
+                await asyncio.sleep(0.02)
+        stop.set()
+        await loop
+        assert orchestrator.created == ["a-1"]
+    finally:
+        await service.db.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -46,13 +47,13 @@ def test_the_page_of_the_api_needs_no_other_host(served: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phases", "cases"),
+    ("phases", "cases", "least"),
     [
-        ("examples,fuzzing", 6),
-        pytest.param("examples,coverage,fuzzing", 40, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
+        ("examples,fuzzing", 6, 100),
+        pytest.param("examples,coverage,fuzzing", 40, 2000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
     ],
 )
-def test_generated_requests_find_no_fault(served: str, tmp_path: Path, phases: str, cases: int) -> None:
+def test_generated_requests_find_no_fault(served: str, tmp_path: Path, phases: str, cases: int, least: int) -> None:
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")),
@@ -74,4 +75,6 @@ def test_generated_requests_find_no_fault(served: str, tmp_path: Path, phases: s
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    print(next((row for row in done.stdout.splitlines() if "generated" in row), ""))
+    generated = re.search(r"([\d,]+) generated", done.stdout)
+    assert generated is not None, done.stdout[-2000:]
+    assert int(generated[1].replace(",", "")) >= least

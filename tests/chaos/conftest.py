@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -12,11 +13,11 @@ from tests.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
+def start_stack(new_home: Callable[[], Path]) -> Iterator[Callable[..., Stack]]:
     started: list[Stack] = []
 
     def start(**variables: str) -> Stack:
-        stack = Stack(tmp_path_factory.mktemp("home"), **variables)
+        stack = Stack(new_home(), **variables)
         started.append(stack)
         return stack
 

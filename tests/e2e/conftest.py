@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,9 @@ from tests.stack import Stack
 
 
 @pytest.fixture(scope="package")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(new_home: Callable[[], Path]) -> Iterator[Stack]:
     """With simulated engines, which take a moment for each call."""
-    started = Stack(tmp_path_factory.mktemp("home"), SIMULATED_DELAY_S="0.2")
+    started = Stack(new_home(), SIMULATED_DELAY_S="0.2")
     yield started
     started.stop()
 

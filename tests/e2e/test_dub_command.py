@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ CLIP = "video/real_barcelona_10s.mp4"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(new_home: Callable[[], Path]) -> Path:
     """A state folder of our own that shares the prepared weights."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = new_home()
     weights = get_settings().weights_dir
     if weights.is_dir():
         (folder / "models").symlink_to(weights)

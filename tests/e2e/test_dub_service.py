@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(new_home: Callable[[], Path]) -> Iterator[Path]:
     """A state folder of our own that shares the prepared weights; the service that was started on it is ended."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = new_home()
     weights = get_settings().weights_dir
     if weights.is_dir():
         (folder / "models").symlink_to(weights)

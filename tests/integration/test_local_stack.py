@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ _SIMULATED = (
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(new_home: Callable[[], Path]) -> Path:
+    return new_home()
 
 
 def _dub(path: str, folder: Path, home: Path, *options: str, **environment: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -138,8 +138,8 @@ def _group_is_gone(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, media_dir: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("home"), media_dir / "video/real_friday_6s.mp4")
+def stack(new_home: Callable[[], Path], media_dir: Path) -> Iterator[Stack]:
+    stack = Stack(new_home(), media_dir / "video/real_friday_6s.mp4")
     yield stack
     stack.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,8 @@ def settings() -> Settings:
 
 
 @pytest.fixture(scope="module")
-def real_page(browser: Browser, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    home = tmp_path_factory.mktemp("real")
+def real_page(browser: Browser, settings: Settings, new_home: Callable[[], Path]) -> Iterator[Page]:
+    home = new_home()
     (home / "models").symlink_to(settings.weights_dir, target_is_directory=True)
     stack = Stack(home, SIMULATED_ENGINES="false")
     context = browser.new_context(base_url=stack.url, viewport={"width": 1280, "height": 900}, locale="en-GB")
