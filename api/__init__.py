@@ -1,1 +1,6 @@
 """The facade: jobs over HTTP, WebSocket and SSE. Prefect owns the state of runs, the database what it does not know."""
+
+import sys
+
+# httpx imports a command line of its own where it can, with rich and pygments: 4 MB of this process that nothing uses.
+sys.modules.setdefault("httpx._main", None)  # pyright: ignore[reportArgumentType]

@@ -51,7 +51,7 @@ def create_app(settings: Settings, store: ArtifactStore, orchestrator: Orchestra
     for module in (info, queue, uploads, tus, jobs, results, transcript, stream, short, sockets, page):
         app.include_router(module.router)
     app.add_middleware(CountRequests, metrics=service.metrics)
-    app.add_middleware(Guards)
+    app.add_middleware(Guards, sockets=sockets.SOCKETS)
     _add_problem_schema(app)
     return app
 

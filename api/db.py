@@ -19,6 +19,7 @@ from dubline.errors import DublineError, InputError
 from dubline.settings import Settings
 
 _BUSY_MS = 10_000
+_CACHE_KB = 512  # for each connection; the system keeps the file's pages, too
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -142,6 +143,7 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
     cursor.close()
 
 

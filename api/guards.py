@@ -36,10 +36,10 @@ def page_policy(nonce: str) -> str:
 
 
 class Guards:
-    """Pure ASGI, so that bodies and answers stream through."""
+    """Pure ASGI, so that bodies and answers stream through. WebSockets go to an application of their own."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, sockets: ASGIApp) -> None:
+        self._app, self._sockets = app, sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -50,7 +50,7 @@ class Guards:
             await _refuse_origin(scope, receive, send)
             return
         if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
+            await self._sockets(scope, receive, send)
             return
         given = headers.get("x-request-id", "")
         request_id = given if _ID.match(given) else str(uuid.uuid4())

@@ -149,9 +149,9 @@ async def serve(settings: Settings) -> None:
         print(text, flush=True)
         if text.endswith("started!"):
             names.announce()
+            if worker.nest is not None:
+                worker.nest.start()
 
-    if worker.nest is not None:
-        worker.nest.start()
     work = asyncio.ensure_future(worker.start(printer=started))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

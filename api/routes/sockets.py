@@ -16,7 +16,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel
-from starlette.routing import WebSocketRoute
+from starlette.routing import Router, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from api.deps import Svc, caller
@@ -260,13 +260,16 @@ def _updates(base_url: str) -> Render:
     return render
 
 
-router.routes += [
-    WebSocketRoute("/api/v1/jobs/{job_id}/progress", progress),
-    WebSocketRoute("/ws/jobs/broadcast", broadcast),
-    WebSocketRoute("/ws/health", socket_health),
-    WebSocketRoute("/ws/job/{job_id}", short),
-    WebSocketRoute("/ws/{job_id}", updates),
-]
+SOCKETS = Router(
+    [
+        WebSocketRoute("/api/v1/jobs/{job_id}/progress", progress),
+        WebSocketRoute("/ws/jobs/broadcast", broadcast),
+        WebSocketRoute("/ws/health", socket_health),
+        WebSocketRoute("/ws/job/{job_id}", short),
+        WebSocketRoute("/ws/{job_id}", updates),
+    ]
+)
+"""Beside the application's routes and its layers: what those keep for each connection adds up with a thousand."""
 
 
 @router.get("/api/v1/websocket/status", summary="Open WebSocket connections")
