@@ -125,7 +125,9 @@ def test_an_unknown_job_is_said_at_once(stack: Stack, way) -> None:
     assert caught.value.details["status"] == 404
 
 
-@pytest.mark.parametrize("ways", [(*WAYS,), ("stream", "poll"), ("poll",)])
+@pytest.mark.parametrize(
+    "ways", [(*WAYS,), *(pytest.param(w, marks=pytest.mark.slow) for w in (("stream", "poll"), ("poll",)))]
+)
 def test_a_wait_outlives_the_api(stack: Stack, clip: Path, ways) -> None:
     with Client(stack.url) as client:
         job = client.submit(clip, "es", source_language="en", glossary={"one": f"killed {ways[0]}"})
@@ -324,6 +326,7 @@ def _examples() -> dict[str, str]:
     return {line.split()[1]: line for line in lines}
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_help_do_what_they_say(stack: Stack, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "talk.mp4").write_bytes(clip.read_bytes())
     examples = _examples()

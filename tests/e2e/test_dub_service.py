@@ -119,6 +119,7 @@ def test_ctrl_c_cancels_the_job(home: Path, media_dir: Path) -> None:
     assert _api(home, "/api/v1/jobs")["jobs"][0]["status"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_the_job_outlives_its_command(home: Path, clip: Path) -> None:
     child = _start(home, str(clip), "--to", "pt-BR", "--from", "en", "--voice", "pm_alex")
     _until(lambda: _is_working(home), 60)

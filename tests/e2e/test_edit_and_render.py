@@ -68,6 +68,7 @@ def test_an_edited_line_is_the_one_that_is_spoken_again(stack: Stack) -> None:
     assert stack.spoken() - spoken == {"Buenos días.": 1}
 
 
+@pytest.mark.slow  # tests/web/test_edit.py does the same by hand
 def test_lines_split_deleted_and_given_a_voice_are_rendered_so(stack: Stack) -> None:
     job_id = stack.submit()
     assert stack.wait([job_id], 120)[job_id]["status"] == "completed"

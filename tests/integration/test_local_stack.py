@@ -78,7 +78,7 @@ def test_engines_that_fail_now_and_then_are_asked_again(media_dir: Path, home: P
 @pytest.mark.parametrize(
     "name",
     [
-        b"a\nb'c\"d.mp4",
+        pytest.param(b"a\nb'c\"d.mp4", marks=pytest.mark.slow),
         b"not \xff text.mp4",
         pytest.param(b"-vf=movie.mp4", marks=pytest.mark.slow),
         pytest.param("日本語 🎬 %05d.mp4".encode(), marks=pytest.mark.slow),
@@ -97,8 +97,10 @@ def test_any_file_name_will_do(name: bytes, media_dir: Path, home: Path, tmp_pat
     assert sorted(os.listdir(tmp_path)) == sorted([source.name, "out"])
 
 
-def test_a_dub_keeps_its_texts_and_sounds_beside_the_files_it_hands_out(media_dir: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_a_dub_keeps_its_texts_and_sounds_beside_the_files_it_hands_out(
+    media_dir: Path, tmp_path: Path, new_home: Callable[[], Path]
+) -> None:
+    home = new_home()
     source = media_dir / "video/real_eth_lecture_10s.mov"
     answer = _dub(str(source), tmp_path, home)
     assert sorted(answer["files"]) == [

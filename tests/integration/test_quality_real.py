@@ -292,6 +292,7 @@ def test_another_picture_has_another_hash(media_dir: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.engines
+@pytest.mark.slow
 def test_wrong_words_are_heard(dub: Dub, listener: Callable[[], SttEngine]) -> None:
     stt = listener()
     wrong = "Seven yellow tractors were sold by my neighbour in the valley last winter."

@@ -171,6 +171,7 @@ def test_a_killed_flow_process_is_a_crash_the_run_can_go_on_and_a_cancel_ends_it
     stack.wait_state(run, "Cancelled", 10)
 
 
+@pytest.mark.slow
 def test_a_run_outlives_a_worker_that_is_stopped_and_one_that_is_killed(
     stack: Stack, worker: subprocess.Popen[bytes]
 ) -> None:

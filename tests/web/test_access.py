@@ -53,7 +53,7 @@ def settle(page: Page, name: str) -> None:
     ("width", "theme"),
     [
         (360, "light"),
-        (1440, "dark"),
+        pytest.param(1440, "dark", marks=pytest.mark.slow),
         pytest.param(360, "dark", marks=pytest.mark.slow),
         pytest.param(1440, "light", marks=pytest.mark.slow),
     ],

@@ -26,7 +26,7 @@ class PretendList:
     """Answers the list of jobs out of many; keeps what was asked for."""
 
     def __init__(self, page: Page, rows: list[dict[str, Any]]) -> None:
-        self.rows = rows
+        self._page, self.rows = page, rows
         self.asked: list[dict[str, str]] = []
         page.route(re.compile(r"/api/v1/jobs\?"), self._serve)
 
@@ -37,6 +37,13 @@ class PretendList:
         size = int(query["page_size"])
         start = (int(query["page"]) - 1) * size
         route.fulfill(json={"jobs": rows[start : start + size], "total_count": len(rows)})
+
+    def until_asked(self, query: dict[str, str]) -> None:
+        """Wait until this is what was asked for last."""
+        deadline_s = time.monotonic() + 10
+        while self.asked[-1] != query:
+            assert time.monotonic() < deadline_s, self.asked[-1]
+            self._page.wait_for_timeout(50)
 
 
 @pytest.fixture
@@ -77,7 +84,7 @@ def test_the_list_is_narrowed_and_the_search_waits_for_the_word(page: Page, rows
     page.get_by_label("Show").select_option("Not started")
     expect(page.get_by_role("navigation", name="Pages")).to_contain_text("1–20 of 137")
     wanted = {"job_type": "video_translate", "target_language": "pt-BR", "status": "pending"}
-    assert served.asked[-1] == {"page": "1", "page_size": "20", **wanted}
+    served.until_asked({"page": "1", "page_size": "20", **wanted})
     page.get_by_role("searchbox").press_sequentially("row136", delay=40)
     expect(page.locator(".jobs > li")).to_have_count(1)
     assert [query["q"] for query in served.asked if "q" in query] == ["row136"]
