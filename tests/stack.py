@@ -155,7 +155,11 @@ class Stack:
         run_id = self.job(job_id)["flow_run_id"] if job_id else None
         if job_id and not run_id:
             return None
-        for process in psutil.Process(self.state["pids"]["worker"]).children(recursive=True):
+        try:
+            children = psutil.Process(self.state["pids"]["worker"]).children(recursive=True)
+        except psutil.NoSuchProcess:  # killed just now
+            return None
+        for process in children:
             with contextlib.suppress(psutil.Error):
                 is_named = process.name().startswith("run-")
                 if (process.name() == process_name(run_id)) if run_id else not is_named:
