@@ -95,10 +95,11 @@ class Dispatcher:
             await release_dead(self._db)
         while not stop.is_set():
             try:
-                before, held = held, await take_lease(self._db, "dispatch", self.holder, for_s=LEASE_S) is not None
+                holds = await take_lease(self._db, "dispatch", self.holder, for_s=LEASE_S) is not None
+                if holds and not held:
+                    await self._free_claims()
+                held = holds
                 if held:
-                    if not before:
-                        await self._free_claims()
                     while not stop.is_set() and await self.once():
                         pass
                 wait_s = self._settings.queue_poll_interval

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 import uuid
 
@@ -14,7 +15,7 @@ import pytest
 from deployments.flow_process import process_name
 from deployments.nest import Nest, RunProcess
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux only")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are used on Linux alone")
 
 
 def _variables() -> dict[str, str]:
