@@ -183,7 +183,8 @@ class Lines(Frozen):
 class Spoken(Frozen):
     """A line's audio: 24 kHz or so, mono, silence at both ends trimmed.
 
-    `duration_s` is exact: samples over rate. Lines with nothing to say (no phoneme) have `audio=None`.
+    `duration_s` is exact: samples over rate. Lines with nothing to say (no phoneme) have `audio=None`. `phrases` are
+    where the voice sounds, in seconds of the audio; it pauses between them.
     """
 
     utterance_id: str
@@ -193,14 +194,33 @@ class Spoken(Frozen):
     engine: str
     voice: str
     is_fallback: bool = False
+    phrases: tuple[Span, ...] = ()
 
     @property
     def duration_s(self) -> float:
         return self.samples / self.sample_rate_hz if self.sample_rate_hz else 0.0
 
 
+class LaidPhrase(Frozen):
+    """A part of a line's audio, and where it is laid.
+
+    `first` and `end` count samples of the line's own audio (`end` None: to its last one), the others samples of the
+    timeline.
+    """
+
+    first: int = 0
+    end: int | None = None
+    start_sample: int
+    length_samples: int
+    stretch: float
+
+
 class Placement(Frozen):
-    """Where one line is laid, in samples at the timeline's rate. `stretch` > 1 means faster."""
+    """Where one line is laid, in samples at the timeline's rate.
+
+    `stretch` > 1 means faster: the pace of the line, or of its fastest phrase. `phrases` is empty for a line that is
+    laid in one piece.
+    """
 
     utterance_id: str
     start_sample: int
@@ -211,6 +231,13 @@ class Placement(Frozen):
     onset_error_s: float
     drift_s: float
     overrun_s: float = 0.0
+    phrases: tuple[LaidPhrase, ...] = ()
+
+    @property
+    def parts(self) -> tuple[LaidPhrase, ...]:
+        """The phrases, or the whole line as one."""
+        whole = LaidPhrase(start_sample=self.start_sample, length_samples=self.length_samples, stretch=self.stretch)
+        return self.phrases or (whole,)
 
 
 class Timeline(Frozen):

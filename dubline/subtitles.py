@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from dubline.models import Cue, Frozen
+from dubline.models import Cue, Frozen, Span
 from dubline.timing.lines import JOINERS, break_lines, cut, cut_at_shares, is_wide
 
 MIN_S, MAX_S = 0.833, 7.0
@@ -23,15 +23,31 @@ _LINES = 2
 _CPS_MARGIN = 0.985  # rounding to milliseconds must not break the rule
 _MARGIN_S = 0.0015
 _LONGEST_PIECE_S = MAX_S - 0.2
+_NEAR_SHARE = 0.06  # letters tell the time of a word to about as much
 _SHIFT_S = 3.0  # a cue further from its words than this helps nobody, however long it may then be read
 
 
 class CueSource(Frozen):
-    """A text and the time in which it is spoken."""
+    """A text and the time in which it is spoken.
+
+    `pauses` are the times in which nothing of it is spoken, each with the share of the speech that lies before it.
+    """
 
     text: str
     start_s: float
     end_s: float
+    pauses: tuple[tuple[float, Span], ...] = ()
+
+    def clock(self, share: float, *, is_end: bool) -> float:
+        """When that share of the speech is over. At or near a pause: where it begins, or ends when not `is_end`."""
+        at_share, at_s = 0.0, self.start_s
+        for before, pause in self.pauses:
+            if abs(share - before) <= _NEAR_SHARE and 0 < share < 1:
+                return pause.start_s if is_end else pause.end_s
+            if share < before:
+                return at_s + (pause.start_s - at_s) * (share - at_share) / (before - at_share)
+            at_share, at_s = before, pause.end_s
+        return at_s + (self.end_s - at_s) * (share - at_share) / max(1e-9, 1.0 - at_share)
 
 
 class RuleBreak(Frozen):
@@ -106,12 +122,14 @@ def make_cues(
         else:
             parts = cut(text, rule.width, language, longest=_share_on_clock(text, seconds), lines=_LINES)
             under = [""] * len(parts)
-        at_s, total = source.start_s, sum(map(len, parts))
+        done, total = 0, sum(map(len, parts))
         for part, other_part in zip(parts, under, strict=True):
             shown = f"{part}\n{other_part}" if other_part else break_lines(part, rule.width, language)
-            length_s = seconds * len(part) / total
-            pieces.append(_Piece(shown=shown, read=part, start_s=at_s, end_s=at_s + length_s))
-            at_s += length_s
+            start_s = source.clock(done / total, is_end=False)
+            done += len(part)
+            pieces.append(
+                _Piece(shown=shown, read=part, start_s=start_s, end_s=source.clock(done / total, is_end=True))
+            )
     return _timed(pieces, rule, media_duration_s=media_duration_s, gap_s=max(_frames_s(fps), 0.04) + _MARGIN_S)
 
 

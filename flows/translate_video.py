@@ -142,6 +142,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         fit_speech,
         FitRequest(
             utterances=utterances,
+            transcript=heard.transcript,
             spoken=spoken,
             total_samples=sound.samples,
             rate_hz=sound.rate_hz,

@@ -34,7 +34,7 @@ class SynthesizeResult(StageResult):
     spoken: tuple[Spoken, ...]
 
 
-@stage_task("synthesize", 1, name="synthesize speech")
+@stage_task("synthesize", 2, name="synthesize speech")
 def synthesize_speech(request: SynthesizeRequest) -> SynthesizeResult:
     """Speak a batch; what an earlier attempt finished is taken from the store."""
     made = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,27 @@ _SLOWEST, _FASTEST = 0.5, 100.0
 _DEADLINE_S = 120.0
 
 
+@dataclass(frozen=True)
+class StretchJob:
+    """One file to write.
+
+    Attributes:
+        path: Input.
+        ratio: Pace; > 1 is faster, exactly 1 only resamples.
+        target: Output.
+        first: First sample of the input that is taken.
+        end: Where it ends, in samples of the input; None: at its end.
+    """
+
+    path: Path
+    ratio: float
+    target: Path
+    first: int = 0
+    end: int | None = None
+
+
 def stretch_many(
-    jobs: Sequence[tuple[Path, float, Path]],
+    jobs: Sequence[StretchJob],
     rate_hz: int,
     *,
     work_dir: Path,
@@ -26,7 +46,7 @@ def stretch_many(
     """Write every input at its pace as raw mono float32 (little endian) at `rate_hz`.
 
     Args:
-        jobs: Input file, ratio (> 1 is faster; exactly 1 only resamples) and output path.
+        jobs: What to read, how fast to make it and where to write it.
         rate_hz: Rate of all outputs.
         work_dir: Where the run may make a folder of its own.
         stop: Polled while ffmpeg runs.
@@ -40,13 +60,16 @@ def stretch_many(
         batch = jobs[first : first + _BATCH]
         with Scratch(work_dir) as scratch:
             outputs = []
-            for number, (path, ratio, _) in enumerate(batch):
-                sound = argv.source(scratch.link(path), is_timed=False)["a:0"]
-                sound = _paced(sound, ratio).filter("aresample", rate_hz, ochl="mono", osf="flt")
+            for number, job in enumerate(batch):
+                sound = argv.source(scratch.link(job.path), is_timed=False)["a:0"]
+                if job.first or job.end is not None:
+                    until = {} if job.end is None else {"end_sample": job.end}
+                    sound = sound.filter("atrim", start_sample=job.first, **until)
+                sound = _paced(sound, job.ratio).filter("aresample", rate_hz, ochl="mono", osf="flt")
                 outputs.append(argv.sink([sound], f"out{number}.f32", "f32le", acodec="pcm_f32le", ac=1, ar=rate_hz))
             run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
-            for number, (_, _, target) in enumerate(batch):
-                scratch.move(f"out{number}.f32", target)
+            for number, job in enumerate(batch):
+                scratch.move(f"out{number}.f32", job.target)
 
 
 def _paced(sound: Any, ratio: float) -> Any:

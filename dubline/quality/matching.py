@@ -49,7 +49,7 @@ def _match(levels: NDArray[np.float32], place: Placement, rate_hz: int, path: Pa
     length_s = place.length_samples / rate_hz
     if path is None or length_s < _LEAST_S:
         return Match(None, None)
-    wanted = _line_levels(path, place.stretch, round(length_s / FRAME_S))
+    wanted = _line_levels(path, place, rate_hz, round(length_s / FRAME_S))
     first = round(place.start_sample / rate_hz / FRAME_S)
     reach = round(_REACH_S / FRAME_S)
     window = np.full(len(wanted) + 2 * reach, -100.0)
@@ -64,12 +64,17 @@ def _match(levels: NDArray[np.float32], place: Placement, rate_hz: int, path: Pa
     return Match(value, round((best - reach) * FRAME_S, 3) if value >= _SURE else None)
 
 
-def _line_levels(path: Path, stretch: float, count: int) -> NDArray[np.float64]:
-    """Level in dB of every 10 ms of a line as it was laid, faster by `stretch`."""
-    samples, rate_hz = soundfile.read(str(path), dtype="float32", always_2d=True)
-    frame = FRAME_S * rate_hz * stretch
+def _line_levels(path: Path, place: Placement, rate_hz: int, count: int) -> NDArray[np.float64]:
+    """Level in dB of every 10 ms of a line as it was laid: each phrase at its place and at its pace."""
+    samples, own_hz = soundfile.read(str(path), dtype="float32", always_2d=True)
     sums = np.concatenate([[0.0], np.cumsum(np.mean(samples, axis=1, dtype=np.float64) ** 2)])
-    edges = np.minimum(np.round(np.arange(count + 1) * frame).astype(int), len(samples))
+    at_s = np.arange(count + 1) * FRAME_S
+    edges = np.zeros(count + 1, int)
+    for part in place.parts:  # the last one that has begun counts; where it has ended nothing more sounds
+        into_s = at_s - (part.start_sample - place.start_sample) / rate_hz
+        end = len(samples) if part.end is None else min(part.end, len(samples))
+        reached = np.minimum(part.first + np.round(np.maximum(into_s, 0) * own_hz * part.stretch), end).astype(int)
+        edges = np.where(into_s >= 0, reached, edges)
     power = np.diff(sums[edges]) / np.maximum(1, np.diff(edges))
     return 10 * np.log10(np.maximum(power, _FLOOR**2))
 

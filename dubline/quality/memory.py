@@ -49,6 +49,7 @@ def line_marks(
     for place in timeline.placements:
         name = place.utterance_id
         if name in sounds and place.length_samples > 0:
-            parts = [texts[name], sounds[name], place.start_sample, place.length_samples, *background]
+            laid = [p.model_dump() for p in place.parts]
+            parts = [texts[name], sounds[name], laid, *background]
             out[name] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return out

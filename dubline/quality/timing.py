@@ -86,6 +86,7 @@ def measure_timing(
                 slot_s=round(place.slot_s, 4),
                 natural_s=round(place.natural_s, 4),
                 stretch=round(place.stretch, 4),
+                phrases=len(place.parts),
                 onset_error_s=round(
                     (onset_s if heard and onset_s is not None else span.start_s) - line.utterance.start_s, 4
                 ),

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from dubline.cancel import STOP
 from dubline.errors import EngineOutputInvalid
 from dubline.media.loudness import gated_lufs, momentary
-from dubline.media.stretch import stretch_many
-from dubline.models import Background, Frozen, Placement, Span, Timeline
+from dubline.media.stretch import StretchJob, stretch_many
+from dubline.models import Background, Frozen, LaidPhrase, Span, Timeline
 
 _BLOCK_S = 10.0
 _ENVELOPE_HZ = 100
@@ -90,15 +90,16 @@ def mix(
     voice = work / "voice.wav"
     with ThreadPoolExecutor(1) as beside:  # on another core, while the lines are stretched
         beds = [beside.submit(momentary, b, work_dir=work) for b in (bed, separated) if b is not None]
-        lines = _stretched(timeline, spoken, rate_hz, work)
-        _lay(timeline, lines, voice)
+        phrases = _stretched(timeline, spoken, rate_hz, work)
+        _lay(timeline, phrases, voice)
         bed_lufs, *separated_lufs = (b.result() for b in beds)
     source_lufs = gated_lufs(bed_lufs, _mask(speech, len(bed_lufs))) if speech else None
     intervals = [
         Span(start_s=p.start_sample / rate_hz, end_s=(p.start_sample + p.length_samples) / rate_hz)
-        for p in timeline.placements
+        for place in timeline.placements
+        for p in place.parts
     ]
-    voice_lufs = gated_lufs(momentary(voice, work_dir=work)) if lines else None
+    voice_lufs = gated_lufs(momentary(voice, work_dir=work)) if phrases else None
     gain_db = 0.0
     if source_lufs is not None and voice_lufs is not None:
         gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
@@ -135,51 +136,53 @@ def _treatment(background: Background, separated: Path | None, *, has_lines: boo
     return "separated" if separated is not None else "ducked"
 
 
-def _stretched(timeline: Timeline, spoken: dict[str, Path], rate_hz: int, work: Path) -> dict[str, Path]:
-    """Every line at its pace and at the timeline's rate, as raw mono float32 files."""
-    jobs = []
-    out: dict[str, Path] = {}
-    for number, place in enumerate(timeline.placements):
-        if place.utterance_id in spoken and place.length_samples > 0:
-            target = work / f"line{number:05d}.f32"
-            jobs.append((spoken[place.utterance_id], place.stretch, target))
-            out[place.utterance_id] = target
+def _stretched(timeline: Timeline, spoken: dict[str, Path], rate_hz: int, work: Path) -> list[tuple[LaidPhrase, Path]]:
+    """Every phrase at its pace and at the timeline's rate, as raw mono float32 files, in order of time."""
+    phrases = [
+        (part, spoken[place.utterance_id])
+        for place in timeline.placements
+        if place.utterance_id in spoken and place.length_samples > 0
+        for part in place.parts
+    ]
+    phrases.sort(key=lambda row: row[0].start_sample)
+    jobs = [
+        StretchJob(path, part.stretch, work / f"phrase{number:05d}.f32", part.first, part.end)
+        for number, (part, path) in enumerate(phrases)
+    ]
     if jobs:
         stretch_many(jobs, rate_hz, work_dir=work)
-    return out
+    return [(part, job.target) for (part, _), job in zip(phrases, jobs, strict=True)]
 
 
-def _lay(timeline: Timeline, lines: dict[str, Path], voice: Path) -> None:
-    """The voice alone, mono, every line at its own sample: no drift by concatenation."""
+def _lay(timeline: Timeline, phrases: Sequence[tuple[LaidPhrase, Path]], voice: Path) -> None:
+    """The voice alone, mono, every phrase at its own sample: no drift by concatenation."""
     rate_hz = timeline.sample_rate_hz
     fade = int(_FADE_S * rate_hz)
     at = 0
     with soundfile.SoundFile(str(voice), "w", samplerate=rate_hz, channels=1, subtype="FLOAT", format="RF64") as file:
-        for place in sorted(timeline.placements, key=lambda p: p.start_sample):
-            if place.utterance_id not in lines:
-                continue
-            _silence(file, place.start_sample - at)
-            samples = _fitted(np.fromfile(lines[place.utterance_id], dtype="<f4"), place, rate_hz)
+        for part, path in phrases:
+            _silence(file, part.start_sample - at)
+            samples = _fitted(np.fromfile(path, dtype="<f4"), part, rate_hz)
             if len(samples) > 2 * fade:
                 ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
                 samples[:fade] *= ramp
                 samples[-fade:] *= ramp[::-1]
             file.write(samples)
-            at = place.start_sample + len(samples)
+            at = part.start_sample + len(samples)
         _silence(file, timeline.total_samples - at)
 
 
-def _fitted(samples: NDArray[np.float32], place: Placement, rate_hz: int) -> NDArray[np.float32]:
+def _fitted(samples: NDArray[np.float32], part: LaidPhrase, rate_hz: int) -> NDArray[np.float32]:
     """Exactly the planned length: the stretch filter is right to some milliseconds, the plan to a sample.
 
     Raises:
-        EngineOutputInvalid: more would be cut than the silence a trimmed line ends with.
+        EngineOutputInvalid: more would be cut than the silence that a phrase ends with.
     """
-    extra = len(samples) - place.length_samples
+    extra = len(samples) - part.length_samples
     if extra > _TAIL_SLACK_S * rate_hz:
         raise EngineOutputInvalid("A stretched line came out longer than planned.", code="stretch_length")
     if extra >= 0:
-        return samples[: place.length_samples].copy()
+        return samples[: part.length_samples].copy()
     return np.concatenate([samples, np.zeros(-extra, np.float32)])
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from dubline.models import Cue, Frozen, Line, Timeline, Transcript, Utterance
+from dubline.models import Cue, Frozen, Line, Placement, Span, Timeline, Transcript, Utterance
 from dubline.subtitles import CueSource, make_cues
 
 _FPS = 25.0  # of a picture whose rate is not known, or of none
@@ -32,7 +33,8 @@ def build_cues(
             continue
         start_s = place.start_sample / timeline.sample_rate_hz
         end_s = start_s + place.length_samples / timeline.sample_rate_hz
-        target.append(CueSource(text=line.text, start_s=start_s, end_s=end_s))
+        pauses = _pauses(place, timeline.sample_rate_hz)
+        target.append(CueSource(text=line.text, start_s=start_s, end_s=end_s, pauses=pauses))
         second.append(line.utterance.text)
     utterances = [line.utterance for line in lines]
     frame_rate = fps or _FPS
@@ -42,6 +44,18 @@ def build_cues(
         bilingual=tuple(
             make_cues(target, media_duration_s=duration_s, fps=frame_rate, language=target_language, second=second)
         ),
+    )
+
+
+def _pauses(place: Placement, rate_hz: int) -> tuple[tuple[float, Span], ...]:
+    """Silence laid between the phrases of a line, with the share of the line's speech before it."""
+    spoken = [part.length_samples * part.stretch for part in place.parts]
+    return tuple(
+        (
+            sum(spoken[:number]) / sum(spoken),
+            Span(start_s=(before.start_sample + before.length_samples) / rate_hz, end_s=after.start_sample / rate_hz),
+        )
+        for number, (before, after) in enumerate(pairwise(place.parts), 1)
     )
 
 

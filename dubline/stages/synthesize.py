@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from dubline.cancel import STOP
 from dubline.engines.base import TtsEngine
 from dubline.errors import EngineError, EngineOutputInvalid
-from dubline.models import EngineChoice, Line, Spoken
+from dubline.models import EngineChoice, Line, Span, Spoken
 from dubline.storage.base import ArtifactStore
 
 Fallback = Callable[[], AbstractContextManager[tuple[TtsEngine, EngineChoice]]]
 
-VERSION = 1
+VERSION = 2
 _FRAME_S = 0.010
 _FLOOR_DB = -48.0  # below the line's loudest frame: silence at either end
 _HEAD_S, _TAIL_S = 0.02, 0.06
+_PAUSE_DB, _PAUSE_S = -35.0, 0.15  # below the line's loud frames for as long: the voice pauses
 _SHORTEST_S_PER_CHAR = 0.018  # three times faster than Portuguese is spoken: the engine lost words
 
 
@@ -142,6 +143,7 @@ def _speak(
         engine=used.engine,
         voice=used.voice,
         is_fallback=is_fallback,
+        phrases=phrases(samples, rate_hz),
     )
 
 
@@ -166,14 +168,36 @@ def _attempt(text: str, engine: TtsEngine, voice: str, language: str) -> tuple[N
 def trim(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
     """Take silence off both ends; pauses inside stay as they are. Mono float32 in, a view of it out."""
     frame = max(1, int(rate_hz * _FRAME_S))
-    count = len(samples) // frame
-    if count == 0:
-        return samples[:0]
-    level = np.sqrt(np.mean(samples[: count * frame].reshape(count, frame).astype(np.float64) ** 2, axis=1))
-    peak = float(level.max())
+    level = _levels(samples, frame)
+    peak = float(level.max(initial=0.0))
     if peak < 1e-4:
         return samples[:0]
     loud = np.flatnonzero(level > peak * 10 ** (_FLOOR_DB / 20))
     start = max(0, int(loud[0]) * frame - int(_HEAD_S * rate_hz))
     end = min(len(samples), (int(loud[-1]) + 1) * frame + int(_TAIL_S * rate_hz))
     return samples[start:end]
+
+
+def phrases(samples: NDArray[np.float32], rate_hz: int) -> tuple[Span, ...]:
+    """Where a line sounds, in seconds, cut at pauses of 0.15 s and more. Mono float32 in."""
+    frame = max(1, int(rate_hz * _FRAME_S))
+    level = _levels(samples, frame)
+    if not len(level):
+        return ()
+    loud = np.flatnonzero(level > float(np.percentile(level, 95)) * 10 ** (_PAUSE_DB / 20))
+    if not len(loud):
+        return ()
+    cuts = np.flatnonzero(np.diff(loud) > _PAUSE_S / _FRAME_S)
+    starts, ends = [loud[0], *loud[cuts + 1]], [*loud[cuts], loud[-1]]
+    frame_s = frame / rate_hz
+    return tuple(
+        Span(start_s=round(int(a) * frame_s, 4), end_s=round((int(b) + 1) * frame_s, 4))
+        for a, b in zip(starts, ends, strict=True)
+    )
+
+
+def _levels(samples: NDArray[np.float32], frame: int) -> NDArray[np.float64]:
+    """Root mean square of each whole frame."""
+    count = len(samples) // frame
+    rows = samples[: count * frame].reshape(count, frame).astype(np.float64)
+    return np.sqrt(np.mean(rows**2, axis=1)) if count else np.zeros(0)

@@ -17,6 +17,7 @@ from dubline.engines.base import SttEngine, SttResult
 from dubline.engines.vad import speech_spans
 from dubline.errors import InputError
 from dubline.models import DroppedSegment, Frozen, Segment, Span, Transcript, Word
+from dubline.stages.joints import mend
 from dubline.stages.separate import pause_level_db
 
 RATE_HZ = 16_000
@@ -182,15 +183,21 @@ def _snap(start_s: float, end_s: float, spans: Sequence[Span]) -> tuple[float, f
 
 
 def join(plan: SpeechPlan, results: Sequence[ChunkResult]) -> Transcript:
-    """Join the chunks, drop what was not said, refuse what cannot be trusted.
+    """Join the chunks, drop what was not said, refuse what cannot be trusted; sentences over a border are whole again.
 
     Raises:
         InputError: `transcript_unusable`, when most of what was recognised is not believable.
     """
+    weights: dict[str, float] = {}
+    for result in results:
+        length = sum(s.end_s - s.start_s for s in result.segments)
+        weights[result.language] = weights.get(result.language, 0.0) + length
+    language = max(weights, key=lambda k: weights[k]) if weights else "und"
     kept: list[Segment] = []
     dropped: list[DroppedSegment] = []
-    repeated = _repeated([s for r in results for s in r.segments])
-    for segment in (s for r in results for s in r.segments):
+    segments = [s for chunk in mend([r.segments for r in results], language) for s in chunk]
+    repeated = _repeated(segments)
+    for segment in segments:
         reason = "repetition" if segment.start_s in repeated else doubt(segment, plan.speech)
         if reason is None:
             kept.append(segment)
@@ -207,11 +214,6 @@ def join(plan: SpeechPlan, results: Sequence[ChunkResult]) -> Transcript:
             code="transcript_unusable",
             hint="Name the spoken language (--from), or take a larger recognition model (--stt-model).",
         )
-    weights: dict[str, float] = {}
-    for result in results:
-        length = sum(s.end_s - s.start_s for s in result.segments)
-        weights[result.language] = weights.get(result.language, 0.0) + length
-    language = max(weights, key=lambda k: weights[k]) if weights else "und"
     probability = max((r.language_probability for r in results if r.language == language), default=0.0)
     return Transcript(
         language=language,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dubline.models import Placement, Profile, Timeline
+from dubline.models import LaidPhrase, Placement, Profile, Timeline
 
 PACE_LIMIT: dict[Profile, float] = {"natural": 1.25, "strict": 1.5}
 """Listeners accept a pace of -10 … +20 %; beyond a quarter faster is heard as hurry."""
@@ -55,6 +55,25 @@ _Pieces = list[tuple[int, int]]  # (slope, width in samples) of a falling convex
 
 
 @dataclass(frozen=True)
+class FitPhrase:
+    """A part of a line's audio that is to start with a phrase of the source.
+
+    Attributes:
+        start_s: Onset of the source's phrase.
+        end_s: End of the source's phrase.
+        first: First sample of the line's audio that belongs to it.
+        samples: How many do, the pause after it included.
+        pause: How many of them are that pause.
+    """
+
+    start_s: float
+    end_s: float
+    first: int
+    samples: int
+    pause: int = 0
+
+
+@dataclass(frozen=True)
 class FitItem:
     """A line to place.
 
@@ -65,6 +84,7 @@ class FitItem:
         slot_end_s: Until when the line may sound undisturbed.
         samples: Natural duration, in samples at `rate_hz`; 0 when there is nothing to say.
         rate_hz: Rate of the line's own audio.
+        phrases: The line in parts, together all of it; none means one.
     """
 
     utterance_id: str
@@ -73,14 +93,18 @@ class FitItem:
     slot_end_s: float
     samples: int
     rate_hz: int
+    phrases: tuple[FitPhrase, ...] = ()
 
 
 @dataclass
 class _Slot:
     item: FitItem
+    phrase: FitPhrase
     onset: int
     natural: int  # length at the timeline's rate, unstretched, with slack
+    sounding: int  # of it, without the pause at its end
     slot_end: int
+    gap: int  # kept free after it
     start: int
     length: int = 0
     # What the optimisation remembers of this line: the cost of starting here, from `left` on, and of shortening.
@@ -97,7 +121,7 @@ class _Slot:
 
 
 def plan(items: Sequence[FitItem], *, total_samples: int, rate_hz: int, profile: Profile) -> Timeline:
-    """Place every line.
+    """Place every line, phrase by phrase where a line has phrases.
 
     A line that fits is laid at its source onset, slowed to 0.85 at most to last as long as the source's speech. A
     longer one borrows the silence after it, then leads by up to 0.3 s into silence before it, then is paced, then runs
@@ -113,59 +137,71 @@ def plan(items: Sequence[FitItem], *, total_samples: int, rate_hz: int, profile:
         profile: `natural` paces up to 1.25 and rather lets a line run over; `strict` paces up to 1.5 to keep the
             onsets.
     """
-    slots = [_slot(item, total_samples, rate_hz) for item in items]
-    spoken = [s for s in slots if s.natural]
+    lines = [_slots(item, total_samples, rate_hz) for item in items]
+    spoken = [slot for line in lines for slot in line if slot.natural]
     if total_samples < 2 * len(spoken):  # no media to speak of
         spoken = []
+    if sum(slot.gap for slot in spoken[:-1]) > total_samples // 10:
+        for slot in spoken:
+            slot.gap = 0
     allowed = PACE_LIMIT[profile]
-    gap, lead = int(_GAP_S * rate_hz), int(_LEAD_S * rate_hz)
-    if gap * (len(spoken) - 1) > total_samples // 10:
-        gap = 0
-    limit = _feasible_limit(spoken, total_samples, gap, allowed)
-    _optimise(spoken, total_samples, gap, lead, limit, _LATE_COST[profile], rate_hz)
-    _fill(spoken, gap, rate_hz)
+    limit = _feasible_limit(spoken, total_samples, allowed)
+    _optimise(spoken, total_samples, int(_LEAD_S * rate_hz), limit, _LATE_COST[profile], rate_hz)
+    _fill(spoken, rate_hz)
     return Timeline(
         sample_rate_hz=rate_hz,
         total_samples=total_samples,
-        placements=tuple(_placement(s, rate_hz, allowed) for s in slots),
+        placements=tuple(_placement(line, rate_hz, allowed) for line in lines),
     )
 
 
-def _slot(item: FitItem, total: int, rate_hz: int) -> _Slot:
-    natural = 0
-    if item.samples > 0 and item.rate_hz > 0:
-        natural = -(-item.samples * rate_hz // item.rate_hz) + int(_SLACK_S * rate_hz)
-    onset = min(max(0, round(item.start_s * rate_hz)), total)
-    return _Slot(
-        item=item,
-        onset=onset,
-        natural=natural,
-        slot_end=min(total, max(onset, round(item.slot_end_s * rate_hz))),
-        start=onset,
-    )
+def _slots(item: FitItem, total: int, rate_hz: int) -> list[_Slot]:
+    """A slot for each phrase: it ends where the source's next phrase begins, the last one's where the line's does."""
+    phrases = item.phrases or (FitPhrase(item.start_s, item.end_s, 0, item.samples),)
+    out: list[_Slot] = []
+    for number, phrase in enumerate(phrases):
+        is_last = number + 1 == len(phrases)
+        natural = pause = 0
+        if phrase.samples > 0 and item.rate_hz > 0:
+            natural = -(-phrase.samples * rate_hz // item.rate_hz) + int(_SLACK_S * rate_hz)
+            pause = phrase.pause * rate_hz // item.rate_hz
+        onset = min(max(0, round(phrase.start_s * rate_hz)), total)
+        slot_end_s = item.slot_end_s if is_last else phrases[number + 1].start_s
+        out.append(
+            _Slot(
+                item=item,
+                phrase=phrase,
+                onset=onset,
+                natural=natural,
+                sounding=natural - pause,
+                slot_end=min(total, max(onset, round(slot_end_s * rate_hz))),
+                gap=int(_GAP_S * rate_hz) if is_last else 0,
+                start=onset,
+            )
+        )
+    return out
 
 
-def _feasible_limit(spoken: Sequence[_Slot], total: int, gap: int, allowed: float) -> float:
+def _feasible_limit(spoken: Sequence[_Slot], total: int, allowed: float) -> float:
     """The profile's limit, or the least pace at which all lines fit into the media one after the other."""
-    room = total - gap * max(0, len(spoken) - 1) - len(spoken)  # a sample a line for rounding up
+    room = total - sum(slot.gap for slot in spoken[:-1]) - len(spoken)  # a sample a line for rounding up
     needed = sum(s.natural for s in spoken)
     return allowed if needed <= room * allowed else needed / max(1, room)
 
 
-def _latest_starts(spoken: Sequence[_Slot], total: int, gap: int, limit: float) -> list[int]:
+def _latest_starts(spoken: Sequence[_Slot], total: int, limit: float) -> list[int]:
     """Latest start of each line from which all lines to the end still fit at the limit."""
     out = [0] * len(spoken)
     edge = total
     for position in range(len(spoken) - 1, -1, -1):
         out[position] = edge - spoken[position].shortest(limit)
-        edge = out[position] - gap
+        edge = out[position] - (spoken[position - 1].gap if position else 0)
     return out
 
 
 def _optimise(
     spoken: Sequence[_Slot],
     total: int,
-    gap: int,
     lead: int,
     limit: float,
     late_cost: Sequence[tuple[float, int]],
@@ -178,7 +214,7 @@ def _optimise(
     which is an infimal convolution: for convex functions, all pieces sorted by slope. The way back then takes pieces
     in that order as far as the room goes.
     """
-    latest = _latest_starts(spoken, total, gap, limit)
+    latest = _latest_starts(spoken, total, limit)
     late = [(int(late_s * rate_hz), cost) for late_s, cost in late_cost]
     left, before = 0, []
     for slot, last_start in zip(spoken, latest, strict=True):
@@ -190,9 +226,10 @@ def _optimise(
         for slope, width in [*slot.pace_pieces, *slot.onset_pieces]:
             widths[slope] = widths.get(slope, 0) + width
         before = sorted(widths.items())
-        left = slot.left + slot.shortest(limit) + gap
+        left = slot.left + slot.shortest(limit) + slot.gap
     room_end = total
-    for slot in reversed(spoken):
+    for position in range(len(spoken) - 1, -1, -1):
+        slot = spoken[position]
         room = room_end - slot.left - slot.shortest(limit)
         slot.start, slot.length = slot.left, slot.shortest(limit)
         merged = [(slope, 0, width) for slope, width in slot.pace_pieces]
@@ -202,7 +239,7 @@ def _optimise(
             room -= taken
             slot.length += 0 if kind else taken
             slot.start += taken if kind else 0
-        room_end = slot.start - gap
+        room_end = slot.start - (spoken[position - 1].gap if position else 0)
 
 
 def _cut_left(pieces: _Pieces, amount: int) -> _Pieces:
@@ -247,27 +284,43 @@ def _pace_pieces(slot: _Slot, limit: float) -> _Pieces:
     return out[::-1]
 
 
-def _fill(spoken: Sequence[_Slot], gap: int, rate_hz: int) -> None:
-    """Slow lines that are shorter than the source's speech, as far as they need, no slower than `FILL_PACE`."""
+def _fill(spoken: Sequence[_Slot], rate_hz: int) -> None:
+    """Slow phrases that are shorter than the source's, as far as they need, no slower than `FILL_PACE`."""
     for position, slot in enumerate(spoken):
-        until = min(slot.slot_end, round(slot.item.end_s * rate_hz))
+        if slot.length != slot.natural or not slot.sounding:
+            continue
+        until = min(slot.slot_end, round(slot.phrase.end_s * rate_hz))
+        wanted = (until - slot.start) * slot.natural // slot.sounding  # the pause at its end grows with it
         if position + 1 < len(spoken):
-            until = min(until, spoken[position + 1].start - gap)
+            wanted = min(wanted, spoken[position + 1].start - slot.gap - slot.start)
         # A hundredth or two is heard by nobody and would only cost the filter's artefacts.
-        if slot.length == slot.natural and until - slot.start > _WORTH_FILLING * slot.natural:
-            slot.length = min(until - slot.start, math.floor(slot.natural / FILL_PACE))
+        if wanted > _WORTH_FILLING * slot.natural:
+            slot.length = min(wanted, math.floor(slot.natural / FILL_PACE))
 
 
-def _placement(slot: _Slot, rate_hz: int, allowed: float) -> Placement:
-    end = slot.start + slot.length
+def _placement(line: Sequence[_Slot], rate_hz: int, allowed: float) -> Placement:
+    first, last, item = line[0], line[-1], line[0].item
+    end = last.start + last.length
+    is_laid = first.length > 0
     return Placement(
-        utterance_id=slot.item.utterance_id,
+        utterance_id=item.utterance_id,
+        start_sample=first.start,
+        length_samples=end - first.start if is_laid else 0,
+        stretch=max(slot.pace for slot in line),
+        slot_s=round((last.slot_end - first.onset) / rate_hz, 6),
+        natural_s=round(item.samples / item.rate_hz if item.rate_hz else 0.0, 6),
+        onset_error_s=round((first.start - first.onset) / rate_hz, 6) if is_laid else 0.0,
+        drift_s=round(max(0, end - last.slot_end) / rate_hz, 6) if is_laid else 0.0,
+        overrun_s=round(sum(max(0, slot.shortest(allowed) - slot.length) for slot in line) / rate_hz, 6),
+        phrases=tuple(_laid(slot, is_last=slot is last) for slot in line) if is_laid and len(line) > 1 else (),
+    )
+
+
+def _laid(slot: _Slot, *, is_last: bool) -> LaidPhrase:
+    return LaidPhrase(
+        first=slot.phrase.first,
+        end=None if is_last else slot.phrase.first + slot.phrase.samples,
         start_sample=slot.start,
         length_samples=slot.length,
         stretch=slot.pace,
-        slot_s=round((slot.slot_end - slot.onset) / rate_hz, 6),
-        natural_s=round(slot.item.samples / slot.item.rate_hz if slot.item.rate_hz else 0.0, 6),
-        onset_error_s=round((slot.start - slot.onset) / rate_hz, 6) if slot.length else 0.0,
-        drift_s=round(max(0, end - slot.slot_end) / rate_hz, 6) if slot.length else 0.0,
-        overrun_s=round(max(0, slot.shortest(allowed) - slot.length) / rate_hz, 6),
     )

@@ -16,7 +16,7 @@ from dubline.media.extract import STT_RATE_HZ, Extracted, extract_audio
 from dubline.media.loudness import gated_lufs, momentary
 from dubline.media.probe import probe
 from dubline.media.runner import run_ffmpeg
-from dubline.media.stretch import stretch_many
+from dubline.media.stretch import StretchJob, stretch_many
 from dubline.models import MediaInfo
 from dubline.settings import Settings
 
@@ -163,13 +163,15 @@ def test_silence_has_no_loudness(tmp_path: Path) -> None:
 def test_stretch_is_exact_in_length_and_keeps_the_pitch(tmp_path: Path) -> None:
     source = _tone(tmp_path / "tone.wav", 4.0, -12.0, 1, rate=24_000)
     ratios = [1.0, 1.04, 1.2345, 0.85, *np.linspace(1.01, 1.45, 33)]
-    jobs = [(source, float(r), tmp_path / f"line{i}.f32") for i, r in enumerate(ratios)]
-    stretch_many(jobs, 44_100, work_dir=tmp_path)
-    for _, ratio, path in jobs:
-        samples = np.fromfile(path, dtype="<f4")
-        assert len(samples) / 44_100 == pytest.approx(4.0 / ratio, abs=0.03)
+    jobs = [StretchJob(source, float(r), tmp_path / f"line{i}.f32") for i, r in enumerate(ratios)]
+    part = StretchJob(source, 1.1, tmp_path / "part.f32", first=24_000, end=60_000)
+    stretch_many([*jobs, part], 44_100, work_dir=tmp_path)
+    for job in (*jobs, part):
+        samples = np.fromfile(job.target, dtype="<f4")
+        seconds = 1.5 if job is part else 4.0
+        assert len(samples) / 44_100 == pytest.approx(seconds / job.ratio, abs=0.03)
         middle = samples[len(samples) // 4 : -len(samples) // 4]
         crossings = np.count_nonzero(np.diff(np.signbit(middle)))
         assert crossings / 2 / (len(middle) / 44_100) == pytest.approx(1000, rel=0.01)
-    assert len(np.fromfile(jobs[0][2], dtype="<f4")) == pytest.approx(4 * 44_100, abs=2)
+    assert len(np.fromfile(jobs[0].target, dtype="<f4")) == pytest.approx(4 * 44_100, abs=2)
     assert [p for p in tmp_path.iterdir() if p.is_dir()] == []

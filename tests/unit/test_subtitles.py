@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dubline.models import Span
 from dubline.subtitles import CueSource, clean, make_cues, rule_breaks, to_srt, to_vtt
 from dubline.timing.lines import break_lines
 
@@ -131,3 +132,16 @@ def test_bilingual_cues_show_both() -> None:
     assert " ".join(r for c in cues for r in c.text.split("\n")[1:]) == " ".join(seconds)
     assert all(len(row) <= 42 for c in cues for row in c.text.split("\n"))
     assert rule_breaks(cues, fps=25, language="pt-BR", media_duration_s=14, bilingual=True) == []
+
+
+def test_no_cue_comes_up_before_the_phrase_after_a_pause() -> None:
+    """Two halves with four seconds of silence between them: the second is shown when it is said."""
+    text = "Esta é a primeira metade de uma frase comprida, e esta é a segunda metade da mesma frase."
+    pause = Span(start_s=3.0, end_s=7.0)
+    source = CueSource(text=text, start_s=0.0, end_s=10.0, pauses=((0.52, pause),))
+    cues = make_cues([source], media_duration_s=12.0, fps=25.0, language="pt-BR")
+    second = next(c for c in cues if "segunda" in c.text)
+    assert second.start_s == pytest.approx(7.0, abs=0.05)
+    assert "primeira" not in second.text
+    assert cues[0].start_s == pytest.approx(0.0, abs=0.05)
+    assert cues[-1].end_s >= 10.0

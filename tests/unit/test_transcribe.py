@@ -125,6 +125,37 @@ def test_a_phrase_said_over_and_over_is_kept_twice_at_most() -> None:
     assert {d.reason for d in transcript.dropped} == {"repetition"}
 
 
+def _words(start_s: float, *texts: str) -> Segment:
+    words = tuple(
+        Word(start_s=start_s + i * 0.4, end_s=start_s + i * 0.4 + 0.35, text=f" {text}", probability=0.9)
+        for i, text in enumerate(texts)
+    )
+    return Segment(start_s=words[0].start_s, end_s=words[-1].end_s, text="".join(w.text for w in words), words=words)
+
+
+@pytest.mark.parametrize(
+    ("end", "begin", "gap_s", "joined"),
+    [
+        ("therefore...", "That", 0.1, "natural therefore that forms"),
+        ("therefore…", "That", 0.1, "natural therefore that forms"),
+        ("therefore", "That", 0.1, "natural therefore that forms"),
+        ("to", "Germany", 0.1, "natural to Germany forms"),  # a name keeps its capital
+        ("therefore.", "That", 0.1, "natural therefore. That forms"),  # a sentence that ended
+        ("therefore...", "That", 3.0, "natural therefore... That forms"),  # somebody who fell silent
+    ],
+)
+def test_a_sentence_over_a_chunks_border_is_whole(end: str, begin: str, gap_s: float, joined: str) -> None:
+    plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
+    first = _words(1.0, "natural", end)
+    chunks = [
+        ChunkResult(language="en", language_probability=1.0, segments=(segment,))
+        for segment in (first, _words(first.end_s + gap_s, begin, "forms"))
+    ]
+    transcript = join(plan, chunks)
+    assert "".join(w.text for w in transcript.words).strip() == joined
+    assert "".join(s.text for s in transcript.segments).strip() == joined
+
+
 def test_garbage_is_refused_and_silence_is_not() -> None:
     plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
     rows = tuple(

@@ -1,0 +1,121 @@
+"""Pauses inside a line: which pause of the voice belongs to which pause of the source. Pure.
+
+A speaker who stops in the middle of a sentence is seen to stop. A voice pauses where its own text has a comma. Where
+the two pauses can be the same, the phrase after them starts at the source's onset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from dubline.models import Span, Utterance
+
+PAUSE_S = 0.3
+"""A pause of the source from here on is one that a viewer sees."""
+
+_COMFORTABLE = 1.1  # a phrase that would need more pace than this is not tied to its source's
+_SLOWEST = 0.85
+_TAIL_S = 0.3  # Whisper ends a last word early
+_LATE_S = 0.05  # voice activity ends as late (measured on voices whose levels tell where they end)
+_LEAD_S = 0.02  # of silence that goes with a phrase
+_SHORTEST_S = 0.15
+_SLOWING = 0.2  # what a second of slowing costs, against one in which only one of the two is heard
+
+
+@dataclass(frozen=True)
+class TiedPhrase:
+    """A phrase of a line: seconds of the voice's own audio (`end_s` None: to its end), and the source's phrase."""
+
+    first_s: float
+    end_s: float | None
+    pause_s: float
+    source: Span
+
+
+def source_phrases(utterance: Utterance, speech: Sequence[Span]) -> list[Span]:
+    """Where the source speaks inside an utterance, pauses below `PAUSE_S` bridged; at least one span."""
+    out: list[Span] = []
+    until_s = max(utterance.end_s, min(utterance.end_s + _TAIL_S, utterance.slot_end_s))
+    for span in speech:
+        start_s, end_s = max(span.start_s, utterance.start_s), min(span.end_s - _LATE_S, until_s)
+        if end_s - start_s < _SHORTEST_S:
+            continue
+        if out and start_s - out[-1].end_s < PAUSE_S:
+            out[-1] = Span(start_s=out[-1].start_s, end_s=end_s)
+        else:
+            out.append(Span(start_s=start_s, end_s=end_s))
+    if not out:
+        return [Span(start_s=utterance.start_s, end_s=utterance.end_s)]
+    # The recogniser knows where the first word begins; voice activity may hear it as part of the line before.
+    out[0] = Span(start_s=utterance.start_s, end_s=out[0].end_s)
+    return out
+
+
+def tie(utterance: Utterance, speech: Sequence[Span], voice: Sequence[Span]) -> list[TiedPhrase]:
+    """Cut a line at those of its pauses that the source shares; one phrase where it shares none.
+
+    Of all ways to pair pauses in order the cheapest is taken: it costs the seconds in which one of the two speaks and
+    the other does not, and a little for a phrase that has to be slowed. A way in which a phrase would have to hurry, or
+    in which the line as a whole does not fit its slot, is none.
+
+    Args:
+        utterance: The source's line.
+        speech: Voice activity of the source, in order of time.
+        voice: Where the line's own audio sounds, in seconds of that audio.
+    """
+    source = source_phrases(utterance, speech)
+    spoken = list(voice) or [Span(start_s=0.0, end_s=0.0)]
+    whole_s = spoken[-1].end_s - spoken[0].start_s
+    fits = whole_s <= utterance.slot_end_s - utterance.start_s
+    pairs = _cheapest(source, spoken) if fits and len(source) > 1 and len(spoken) > 1 else [(0, 0)]
+    out: list[TiedPhrase] = []
+    for number, (mine, theirs) in enumerate(pairs):
+        after = pairs[number + 1] if number + 1 < len(pairs) else None
+        last = source[after[1] - 1 if after else -1]
+        out.append(
+            TiedPhrase(
+                first_s=0.0 if number == 0 else spoken[mine].start_s - _LEAD_S,
+                end_s=spoken[after[0]].start_s - _LEAD_S if after else None,
+                pause_s=spoken[after[0]].start_s - _LEAD_S - spoken[after[0] - 1].end_s if after else 0.0,
+                source=Span(start_s=source[theirs].start_s, end_s=last.end_s),
+            )
+        )
+    return out
+
+
+def _cheapest(source: Sequence[Span], spoken: Sequence[Span]) -> list[tuple[int, int]]:
+    """Pairs (phrase of the voice, phrase of the source) that start together, the first two among them."""
+    best: dict[tuple[int, int], tuple[float, list[tuple[int, int]]]] = {(0, 0): (0.0, [(0, 0)])}
+    for mine in range(1, len(spoken)):
+        for theirs in range(1, len(source)):
+            ways = [
+                (cost + step, [*pairs, (mine, theirs)])
+                for (a, b), (cost, pairs) in best.items()
+                if a < mine and b < theirs and (step := _cost(source[b:theirs], spoken[a:mine])) is not None
+            ]
+            if ways:
+                best[mine, theirs] = min(ways)
+    ends = [
+        (cost + step, pairs)
+        for (a, b), (cost, pairs) in best.items()
+        if (step := _cost(source[b:], spoken[a:], is_free=(a, b) == (0, 0))) is not None
+    ]
+    return min(ends)[1]
+
+
+def _cost(source: Sequence[Span], spoken: Sequence[Span], *, is_free: bool = False) -> float | None:
+    """Seconds in which only one of two runs of phrases sounds; None where the voice would have to hurry."""
+    theirs_s, mine_s = source[-1].end_s - source[0].start_s, spoken[-1].end_s - spoken[0].start_s
+    if mine_s > theirs_s * _COMFORTABLE and not is_free:
+        return None
+    lacking_s = max(0.0, theirs_s - mine_s / _SLOWEST)
+    slowed_s = max(0.0, min(theirs_s - mine_s, mine_s / _SLOWEST - mine_s))
+    return _pauses_s(source) + _pauses_s(spoken) + max(0.0, mine_s - theirs_s) + lacking_s + _SLOWING * slowed_s
+
+
+def _pauses_s(spans: Sequence[Span]) -> float:
+    """Pauses that are long enough to be noticed, in seconds altogether."""
+    pauses = (b.start_s - a.end_s for a, b in pairwise(spans))
+    return sum(pause_s for pause_s in pauses if pause_s >= PAUSE_S)
