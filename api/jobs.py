@@ -20,7 +20,7 @@ from api.runs import Orchestrator, OrchestratorUnavailable
 from api.states import ENDED
 from api.tables import Job, JobBlob, JobEvent, JobRevision, StoredFile
 from api.tracking import Tracking, add_event
-from dubline.contract import failure_record, manifest_record, revision_record
+from dubline.contract import failure_record, first_minute_record, manifest_record, revision_record
 from dubline.storage.base import ArtifactStore
 from dubline.storage.local import blob_uri
 
@@ -265,7 +265,7 @@ class Jobs:
 
         def remove() -> None:
             kept = (revision_record(job_id, n) for n in (0, *revisions))
-            for record in (manifest_record(job_id), failure_record(job_id), *kept):
+            for record in (manifest_record(job_id), failure_record(job_id), first_minute_record(job_id), *kept):
                 self._store.delete_record(record)
             for sha256 in mine - shared:
                 self._store.delete(sha256)

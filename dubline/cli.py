@@ -145,7 +145,10 @@ def ui() -> None:
 def load(
     jobs: Annotated[int, typer.Option(min=1, max=10_000, help="How many simulated jobs.")] = 100,
     url: Annotated[str, typer.Option(envvar="DUBLINE_URL", help="The service.")] = "http://127.0.0.1:8000",
-    within_s: Annotated[float, typer.Option("--within", help="Longest wait for the last one, in seconds.")] = 3600.0,
+    within_s: Annotated[
+        float | None,
+        typer.Option("--within", help="Longest wait for the last one, in seconds; default: 600, and 10 a job."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Drive simulated jobs through a running service and print what came of them.
@@ -162,7 +165,7 @@ def load(
             report = run_load(
                 url,
                 jobs,
-                within_s=within_s,
+                within_s=600.0 + 10.0 * jobs if within_s is None else within_s,
                 told=lambda done, of: status.update(f"{done} of {of} jobs have ended"),
             )
     except HTTPError as error:

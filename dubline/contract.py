@@ -109,6 +109,15 @@ def revision_folder(job_id: str) -> str:
     return f"jobs/{job_id}/revisions"
 
 
+FIRST_MINUTE = "first_minute"
+"""Name of the artifact that a running job offers: the first minute of its dub."""
+
+
+def first_minute_record(job_id: str) -> str:
+    """Name of the record that holds that `Artifact`."""
+    return f"jobs/{job_id}/first-minute.json"
+
+
 def failure_record(job_id: str) -> str:
     """Name of the record in which a flow leaves why it failed (`DublineError.to_dict`)."""
     return f"jobs/{job_id}/failure.json"

@@ -11,7 +11,7 @@ from prefect.exceptions import CancelledRun
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from dubline.cancel import STOP
-from dubline.contract import STAGE_WEIGHTS, Stage, failure_record
+from dubline.contract import STAGE_WEIGHTS, Artifact, Stage, failure_record, first_minute_record
 from dubline.errors import Cancelled, DublineError
 from dubline.settings import get_settings
 from tasks._policies import store
@@ -58,6 +58,11 @@ def job_run(job_id: str, stages: Sequence[Stage] = tuple(STAGE_WEIGHTS)) -> Iter
         if isinstance(error, Exception) and not is_stopped and not isinstance(error, (Cancelled, CancelledRun)):
             _leave_reason(job_id, error)
         raise
+
+
+def offer_first_minute(job_id: str, artifact: Artifact) -> None:
+    """Let the API show the first minute of a job that still runs."""
+    store().put_record(first_minute_record(job_id), artifact.model_dump_json().encode())
 
 
 def _leave_reason(job_id: str, error: Exception) -> None:

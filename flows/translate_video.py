@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
+from prefect.futures import PrefectFuture
 
 from dubline.contract import Artifact, JobResult, TranslateVideoParams
 from dubline.engines.registry import (
@@ -17,29 +19,33 @@ from dubline.engines.registry import (
     voices_of,
 )
 from dubline.languages import canonical
-from dubline.models import Speakers
+from dubline.models import Line, Speakers
 from dubline.settings import get_settings
 from dubline.speakers.casting import cast
+from dubline.stages.beginning import WORTH_S, is_early
 from dubline.stages.ingest import choose_audio
 from dubline.stages.separate import has_background
 from dubline.stages.synthesize import batches_by_voice
 from flows._hearing import hear
-from flows._job import JOB_FLOW, job_run
+from flows._job import JOB_FLOW, job_run, offer_first_minute
 from tasks._engines import release
 from tasks._policies import load
-from tasks._run import finish, run, run_all, start
+from tasks._run import finish, run, start
 from tasks.build_report import ReportRequest, build_report
 from tasks.fit_speech import FitRequest, fit_speech
 from tasks.ingest_video import IngestRequest, ingest_video
 from tasks.mix_audio import MixRequest, mix_audio
 from tasks.mux_video import MuxRequest, mux_video
+from tasks.preview_beginning import BeginningRequest, preview_beginning
 from tasks.preview_video import PreviewRequest, preview_video
 from tasks.publish_result import PublishRequest, publish_result
 from tasks.separate_sound import SeparateRequest, separate_sound
 from tasks.subtitle_video import SubtitleRequest, subtitle_video
-from tasks.synthesize_speech import SynthesizeRequest, synthesize_speech
+from tasks.synthesize_speech import SynthesizeRequest, SynthesizeResult, synthesize_speech
 from tasks.translate_text import EditRequest, Lines, TranslateRequest, apply_line_edits, translate_text
 from tasks.write_texts import TranscriptRequest, TranslationRequest, write_transcript, write_translation
+
+_EARLY_BATCH_S, _BATCH_S = 8.0, 20.0  # small at first: both cores end the first minute together
 
 
 @flow(name="translate_video", **JOB_FLOW)
@@ -119,22 +125,50 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         voice: choose_tts(settings, engine=options.tts_engine, language=target, voice=voice)
         for voice in sorted({row.voice for row in rows if row.voice})
     }
-    made = await run_all(
-        synthesize_speech,
-        [
-            SynthesizeRequest(
-                lines=batch,
-                language=target,
-                choice=voices[voice],
-                fallback=choose_fallback_tts(settings, chosen=voices[voice], language=target),
-                share_per_character=1.0 / max(1, lines.characters),
-                refresh=params.refresh,
-                **common,
+    # What a person edits has been watched before; only the first rendering shows its beginning early.
+    shows_early = media.duration_s >= WORTH_S and not options.edits
+    early = [row for row in rows if shows_early and is_early(row.utterance)]
+    late = [row for row in rows if not (shows_early and is_early(row.utterance))]
+
+    def speak(some: Sequence[Line], least_s: float) -> list[PrefectFuture[SynthesizeResult]]:
+        return [
+            start(
+                synthesize_speech,
+                SynthesizeRequest(
+                    lines=batch,
+                    language=target,
+                    choice=voices[voice],
+                    fallback=choose_fallback_tts(settings, chosen=voices[voice], language=target),
+                    share_per_character=1.0 / max(1, lines.characters),
+                    refresh=params.refresh,
+                    **common,
+                ),
+                **fresh,
             )
-            for voice, batch in batches_by_voice(rows, casting, workers=settings.cpu_threads)
-        ],
-        **fresh,
-    )
+            for voice, batch in batches_by_voice(some, casting, workers=settings.cpu_threads, least_s=least_s)
+        ]
+
+    speaking, speaking_on = speak(early, _EARLY_BATCH_S), speak(late, _BATCH_S)
+    made = [await finish(future) for future in speaking]
+    beginning = None
+    if early:
+        request = BeginningRequest(
+            source=source.source,
+            media=media,
+            bed=sound.bed,
+            separated=background.background if background else None,
+            transcript=heard.transcript,
+            utterances=tuple(row.utterance for row in early),
+            spoken=tuple(s for m in made for s in m.spoken),
+            rate_hz=sound.rate_hz,
+            profile=options.profile,
+            background=options.background,
+            target=target,
+            **common,
+        )
+        beginning = await run(preview_beginning, request, **fresh)
+        offer_first_minute(params.job_id, beginning.artifact)
+    made += [await finish(future) for future in speaking_on]
     release("tts")
     spoken = tuple(sorted((s for m in made for s in m.spoken), key=lambda s: s.utterance_id))
 
@@ -227,7 +261,18 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         looked_at = PreviewRequest(video=muxed.video, media=None, audio=mixed.audio, **common)
         looking = start(preview_video, looked_at, **fresh)
     texts, translation = await finish(writing), await finish(translating)
-    parts = (base, *((lines,) if options.edits else ()), *made, timeline, mixed, subtitles, muxed, texts, translation)
+    parts = (
+        base,
+        *((lines,) if options.edits else ()),
+        *made,
+        *((beginning,) if beginning else ()),
+        timeline,
+        mixed,
+        subtitles,
+        muxed,
+        texts,
+        translation,
+    )
     if background:
         parts = (background, *parts)
     stats = (*heard.stats, *(part.stats for part in parts))

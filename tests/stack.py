@@ -104,6 +104,17 @@ class Stack:
         make_sample(clip, settings, text=text, engine="espeak")
         return clip
 
+    def new_talk(self) -> Path:
+        """A clip of two minutes and a half."""
+        self._made += 1
+        talk = self.home / f"talk{self._made}.mp4"
+        text = tuple(
+            f"This is sentence number {n} of the long talk number {self._made}, made here." for n in range(1, 41)
+        )
+        settings = Settings(dubline_home=self.home, _env_file=None)  # pyright: ignore[reportCallIssue]
+        make_sample(talk, settings, text=text, engine="espeak")
+        return talk
+
     def submit(self) -> str:
         """A job over content, and with words, that no other job has."""
         mark = uuid.uuid4().hex

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from api.problems import RESPONSES, Problem, not_found
 from api.resources import iso, output_artifact
 from api.service import Service
 from api.tables import Job
+from dubline.contract import FIRST_MINUTE, first_minute_record
 from dubline.errors import ArtifactMissing
 from dubline.models import ArtifactRef
 from dubline.storage.export import file_name
@@ -65,6 +67,9 @@ class Preview(BaseModel):
     preview_note: str
     duration_seconds: float | None
     thumbnails: list[str]
+    first_minute_url: str | None = Field(
+        description="The first minute of the dub, while the job runs and once it is there (media of two minutes on)."
+    )
     clip_url: str | None
     peaks_url: str | None
     subtitles: dict[str, str]
@@ -186,11 +191,24 @@ async def artifact(
     if_none_match: IfNoneMatch = None,
     range_header: RangeHeader = None,
 ) -> Response:
-    job = await finished(service, user_id, job_id)
-    row = _rows(job.result or {}).get(name)
+    """One file of the result; `first_minute` is there while the job still runs."""
+    if name == FIRST_MINUTE:
+        job = await service.jobs.get(user_id, job_id)
+        row = await _first_minute(service, job)
+    else:
+        job = await finished(service, user_id, job_id)
+        row = _rows(job.result or {}).get(name)
     if row is None:
         raise not_found("artifact", "artifact_not_found")
     return await _send(service, job, row, if_none_match)
+
+
+async def _first_minute(service: Service, job: Job) -> dict[str, Any] | None:
+    """What the running flow left; None before that, and once there is a result."""
+    if job.result is not None:
+        return None
+    record = await asyncio.to_thread(service.store.get_record, first_minute_record(job.id))
+    return json.loads(record) if record is not None else None
 
 
 def _url(base_url: str, job: Job, name: str) -> str:
@@ -199,12 +217,16 @@ def _url(base_url: str, job: Job, name: str) -> str:
 
 @router.get("/jobs/{job_id}/preview", summary="Thumbnails, a short clip, subtitles")
 async def preview(job_id: JobId, service: Svc, user_id: UserId, base_url: BaseUrl) -> Preview:
-    """Before the job is done it says what is known of the source."""
+    """Before the job is done: what is known of the source, and the first minute as soon as it is there."""
     job = await service.jobs.get(user_id, job_id)
     ended = job.result is not None
     names = list(_rows(job.result or {})) if ended else []
     first = {name: _url(base_url, job, name) for name in names}
     report = first.get("report")
+    beginning = await _first_minute(service, job)
+    note = "Thumbnails and a clip of the result." if ended else "Thumbnails and a clip come with the result."
+    if beginning:
+        note = "The first minute can be watched; the rest is being made."
     return Preview(
         job_id=job.id,
         status=job.status,
@@ -214,9 +236,10 @@ async def preview(job_id: JobId, service: Svc, user_id: UserId, base_url: BaseUr
         target_language=job.target_language,
         created_at=iso(job.created_s),
         metadata={**job.request, "media_duration_seconds": job.media_s, "attempt": job.attempt},
-        preview_note="Thumbnails and a clip of the result." if ended else "Thumbnails and a clip come with the result.",
+        preview_note=note,
         duration_seconds=job.media_s or None,
         thumbnails=[url for name, url in first.items() if name.startswith("thumbnail")],
+        first_minute_url=_url(base_url, job, FIRST_MINUTE) if beginning else None,
         clip_url=first.get("clip"),
         peaks_url=first.get("peaks"),
         subtitles={n.removeprefix("subtitles_"): url for n, url in first.items() if n.startswith("subtitles_")},

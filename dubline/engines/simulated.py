@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RATE_HZ = 24_000
+_SENTENCE = 9  # words
 _WORD_S = 0.3
 _WORDS = ["one", "small", "step", "after", "another", "makes", "the", "whole", "long", "road", "of", "a", "talk"]
 _LANGUAGES = ("en", "en-US", "pt-BR", "es", "fr", "it", "de", "ja")
@@ -66,23 +67,22 @@ class SimulatedStt(_Pretend):
         for start_s, end_s in _loud_runs(audio):
             at_s = start_s
             while at_s + _WORD_S <= end_s:
-                stop = "." if len(words) % 9 == 8 else ""
+                stop = "." if len(words) % _SENTENCE == _SENTENCE - 1 else ""
                 word = _WORDS[len(words) % len(_WORDS)]
-                text = f" {word.capitalize() if len(words) % 9 == 0 else word}{stop}"
+                text = f" {word.capitalize() if len(words) % _SENTENCE == 0 else word}{stop}"
                 words.append(Word(start_s=at_s, end_s=at_s + _WORD_S, text=text, probability=0.9))
                 at_s += 0.6 if stop else 0.35
-        segments = (
-            (
-                Segment(
-                    start_s=words[0].start_s,
-                    end_s=words[-1].end_s,
-                    text="".join(w.text for w in words).strip(),
-                    words=tuple(words),
-                    avg_log_probability=-0.2,
-                ),
+        # A segment for each sentence: one of all words would be taken for a recogniser that repeats itself.
+        sentences = [tuple(words[at : at + _SENTENCE]) for at in range(0, len(words), _SENTENCE)]
+        segments = tuple(
+            Segment(
+                start_s=sentence[0].start_s,
+                end_s=sentence[-1].end_s,
+                text="".join(w.text for w in sentence).strip(),
+                words=sentence,
+                avg_log_probability=-0.2,
             )
-            if words
-            else ()
+            for sentence in sentences
         )
         return SttResult(language=language or "en", language_probability=1.0, segments=segments)
 
@@ -162,7 +162,7 @@ class _Plugin:
         self.kind: EngineKind = kind
 
     def version(self) -> str:
-        return "2"
+        return "3"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         return None

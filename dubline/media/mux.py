@@ -67,6 +67,7 @@ def mux(
     burn: Path | None = None,
     original_audio_index: int | None = None,
     original_language: str | None = None,
+    length_s: float | None = None,
     stop: StopToken = STOP,
     on_progress: Callable[[float], None] | None = None,
 ) -> Muxed:
@@ -82,6 +83,7 @@ def mux(
         burn: SRT file to draw into the picture, which is then encoded anew.
         original_audio_index: Stream of the source that is kept as second track.
         original_language: Its language, BCP 47.
+        length_s: Only that much from the start; None: all.
         stop: Polled while ffmpeg runs.
         on_progress: Gets the media seconds written.
 
@@ -96,7 +98,7 @@ def mux(
     first = choose_container(
         info, is_video_copied=burn is None, original_codec=original.codec if original is not None else None
     )
-    plan = _Plan(source, info, audio, target_language, tuple(subtitles), burn, original, original_language)
+    plan = _Plan(source, info, audio, target_language, tuple(subtitles), burn, original, original_language, length_s)
     try:
         return plan.write(first, work_dir, stop, on_progress)
     except MediaError as error:
@@ -115,12 +117,13 @@ class _Plan:
     burn: Path | None
     original: StreamInfo | None
     original_language: str | None
+    length_s: float | None
 
     def write(
         self, container: Container, work_dir: Path, stop: StopToken, on_progress: Callable[[float], None] | None
     ) -> Muxed:
         with Scratch(work_dir) as scratch:
-            picture = argv.source(scratch.link(self.source))
+            picture = argv.source(scratch.link(self.source), **self._part())
             streams, options = self._tracks(scratch, picture, container)
             used = {s.index for s in (self.info.video, self.original) if s is not None}
             name = f"out0.{container}"
@@ -151,7 +154,7 @@ class _Plan:
             "aac_coder:a:0": "fast",
             "disposition:a:0": "default",
         }
-        dub = argv.source(scratch.link(self.audio), is_timed=False)
+        dub = argv.source(scratch.link(self.audio), is_timed=False, **self._part())
         if video is not None and self.burn is not None:
             (scratch.path / "burn.srt").write_bytes(self.burn.read_bytes())
             streams.append(_burned(picture[str(video.index)]))
@@ -177,6 +180,9 @@ class _Plan:
             if self.subtitles:
                 options["c:s"] = "srt" if container == "mkv" else "mov_text"
         return streams, options
+
+    def _part(self) -> dict[str, Any]:
+        return {} if self.length_s is None else {"t": f"{self.length_s:.3f}"}
 
     def _deadline_s(self) -> float:
         copying = 120 + self.info.duration_s + self.info.size_bytes / _COPY_BYTES_PER_S

@@ -35,15 +35,15 @@ def line_key(text: str, language: str, choice: EngineChoice) -> str:
 
 
 def plan_batches(
-    lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, workers: int = 2
+    lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, workers: int = 2, least_s: float = 20.0
 ) -> list[tuple[Line, ...]]:
-    """Batches of lines, 20 … 90 s of speech each, the longest first.
+    """Batches of lines, `least_s` … 90 s of speech each, the longest first.
 
     Short media get several batches a worker, so that no worker idles while another ends; long media get fewer,
     larger tasks.
     """
     total_s = sum(len(line.text) for line in lines) * seconds_per_char
-    goal_s = min(90.0, max(20.0, total_s / (workers * 5)))
+    goal_s = min(90.0, max(least_s, total_s / (workers * 5)))
     batches: list[list[int]] = [[]]
     filled_s = 0.0
     for position, line in enumerate(lines):
@@ -59,14 +59,14 @@ def plan_batches(
 
 
 def batches_by_voice(
-    lines: Sequence[Line], casting: Mapping[str, str], *, workers: int
+    lines: Sequence[Line], casting: Mapping[str, str], *, workers: int, least_s: float = 20.0
 ) -> list[tuple[str, tuple[Line, ...]]]:
     """Batches as `plan_batches` makes them, each of one voice: the line's own, else its speaker's in `casting`."""
     out: list[tuple[str, tuple[Line, ...]]] = []
     taken = [line.voice or casting[line.utterance.speaker] for line in lines]
     for voice in dict.fromkeys(taken):
         own = [line for line, name in zip(lines, taken, strict=True) if name == voice]
-        out += [(voice, batch) for batch in plan_batches(own, workers=workers)]
+        out += [(voice, batch) for batch in plan_batches(own, workers=workers, least_s=least_s)]
     return sorted(out, key=lambda row: -sum(len(line.text) for line in row[1]))
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dubline.models import Span, Utterance
+from dubline.models import Span, Spoken, Utterance
+from dubline.timing.planner import FitItem, FitPhrase
 
 PAUSE_S = 0.3
 """A pause of the source from here on is one that a viewer sees."""
@@ -83,6 +84,31 @@ def tie(utterance: Utterance, speech: Sequence[Span], voice: Sequence[Span]) -> 
             )
         )
     return out
+
+
+def fit_item(utterance: Utterance, spoken: Spoken, speech: Sequence[Span]) -> FitItem:
+    """What the planner needs of a line that was spoken: its phrases in samples of its own audio."""
+    rate_hz = spoken.sample_rate_hz
+    tied = tie(utterance, speech, spoken.phrases)
+    edges = [*(round(t.first_s * rate_hz) for t in tied), spoken.samples]
+    return FitItem(
+        utterance_id=utterance.id,
+        start_s=utterance.start_s,
+        end_s=utterance.end_s,
+        slot_end_s=utterance.slot_end_s,
+        samples=spoken.samples,
+        rate_hz=rate_hz,
+        phrases=tuple(
+            FitPhrase(
+                start_s=t.source.start_s,
+                end_s=t.source.end_s,
+                first=first,
+                samples=end - first,
+                pause=round(t.pause_s * rate_hz),
+            )
+            for t, (first, end) in zip(tied, pairwise(edges), strict=True)
+        ),
+    )
 
 
 def _cheapest(source: Sequence[Span], spoken: Sequence[Span]) -> list[tuple[int, int]]:

@@ -147,7 +147,7 @@ def plan(items: Sequence[FitItem], *, total_samples: int, rate_hz: int, profile:
     allowed = PACE_LIMIT[profile]
     limit = _feasible_limit(spoken, total_samples, allowed)
     _optimise(spoken, total_samples, int(_LEAD_S * rate_hz), limit, _LATE_COST[profile], rate_hz)
-    _fill(spoken, rate_hz)
+    _fill(spoken, total_samples, rate_hz)
     return Timeline(
         sample_rate_hz=rate_hz,
         total_samples=total_samples,
@@ -284,15 +284,15 @@ def _pace_pieces(slot: _Slot, limit: float) -> _Pieces:
     return out[::-1]
 
 
-def _fill(spoken: Sequence[_Slot], rate_hz: int) -> None:
+def _fill(spoken: Sequence[_Slot], total: int, rate_hz: int) -> None:
     """Slow phrases that are shorter than the source's, as far as they need, no slower than `FILL_PACE`."""
     for position, slot in enumerate(spoken):
         if slot.length != slot.natural or not slot.sounding:
             continue
         until = min(slot.slot_end, round(slot.phrase.end_s * rate_hz))
         wanted = (until - slot.start) * slot.natural // slot.sounding  # the pause at its end grows with it
-        if position + 1 < len(spoken):
-            wanted = min(wanted, spoken[position + 1].start - slot.gap - slot.start)
+        following = spoken[position + 1].start - slot.gap if position + 1 < len(spoken) else total
+        wanted = min(wanted, following - slot.start)
         # A hundredth or two is heard by nobody and would only cost the filter's artefacts.
         if wanted > _WORTH_FILLING * slot.natural:
             slot.length = min(wanted, math.floor(slot.natural / FILL_PACE))

@@ -24,6 +24,7 @@ import soundfile
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from dubline.media.finished import decode_finished
 from dubline.media.probe import probe
 from dubline.settings import Settings
 from tests.stack import Stack
@@ -89,6 +90,48 @@ def test_upload_poll_and_download_with_requests(stack: Stack, clip: Path, tmp_pa
     queue = requests.get(f"{base}/api/v1/queue/status", timeout=30).json()
     assert queue["database"]["total_jobs"] >= 1
     assert queue["queue"]["max_concurrent_jobs"] == 2
+
+
+def test_the_first_minute_can_be_watched_while_the_rest_is_made(stack: Stack, tmp_path: Path) -> None:
+    settings = Settings(dubline_home=tmp_path, _env_file=None)  # pyright: ignore[reportCallIssue]
+    talk = stack.new_talk()
+    source = probe(talk, settings)
+    assert source.duration_s > 125
+    answer = requests.post(
+        f"{stack.url}/api/v1/upload",
+        files={"file": ("talk.mp4", talk.read_bytes())},
+        data={"target_language": "spa", "source_language": "eng"},
+        timeout=60,
+    )
+    job_at = f"{stack.url}/api/v1/jobs/{answer.json()['job_id']}"
+    assert requests.get(f"{job_at}/artifacts/first_minute", timeout=30).status_code == 404
+    deadline_s = time.monotonic() + 150
+    while not (preview := requests.get(f"{job_at}/preview", timeout=30).json())["first_minute_url"]:
+        assert preview["status"] not in ("completed", "failed")
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    assert preview["status"] == "processing"
+    early = tmp_path / "early.mp4"
+    early.write_bytes(requests.get(preview["first_minute_url"], timeout=60).content)
+    seen = probe(early, settings)
+    assert seen.duration_s == pytest.approx(60.0, abs=0.2)
+    assert seen.video is not None
+    assert source.video is not None
+    assert (seen.video.codec, seen.video.width) == (source.video.codec, source.video.width)
+    while (status := requests.get(f"{job_at}/status", timeout=30).json()["status"]) != "completed":
+        assert status != "failed"
+        assert time.monotonic() < deadline_s
+        time.sleep(0.2)
+    assert requests.get(f"{job_at}/preview", timeout=30).json()["first_minute_url"] is None
+    assert requests.get(f"{job_at}/artifacts/first_minute", timeout=30).status_code == 404
+    # It is the whole's own beginning: the same voice at the same time.
+    whole = tmp_path / "whole.mp4"
+    whole.write_bytes(requests.get(f"{job_at}/download", timeout=60).content)
+    heard = []
+    for path in (early, whole):
+        finished = decode_finished(path, work_dir=tmp_path / path.stem, media_s=300)
+        heard.append(np.fromfile(finished.pcm, "<i2")[: 58 * 16_000].astype(float))
+    assert np.corrcoef(heard[0], heard[1])[0, 1] > 0.9
 
 
 def test_the_progress_socket_tells_the_whole_story(stack: Stack) -> None:

@@ -172,3 +172,21 @@ def test_many_failed_jobs_are_tried_again_at_once(page: Page, stack: Stack, clip
     page.get_by_role("button", name="Try again (2)").click()
     expect(page.get_by_role("status").filter(has_text="2 jobs started again.")).to_be_visible()
     assert {job["status"] for job in stack.wait(ids, 120).values()} == {"completed"}
+
+
+def test_the_first_minute_is_watched_while_the_rest_is_made(page: Page, stack: Stack) -> None:
+    talk = stack.new_talk()
+    answer = stack.call(
+        "POST",
+        "/api/v1/upload",
+        files={"file": ("talk.mp4", talk.read_bytes())},
+        data={"target_language": "es", "source_language": "en"},
+    )
+    page.goto(f"/#/jobs/{answer.json()['job_id']}")
+    expect(page.get_by_role("heading", name="The first minute")).to_be_visible(timeout=120_000)
+    assert page.get_by_role("heading", name="Report").count() == 0  # the rest is not there yet
+    video = page.locator("video")
+    page.wait_for_function("document.querySelector('video').readyState >= 1")
+    assert video.evaluate("v => v.duration") == pytest.approx(60, abs=0.3)
+    expect(page.get_by_role("heading", name="The first minute")).to_have_count(0, timeout=120_000)
+    wait_done(page)

@@ -50,6 +50,24 @@ function Under({ job, lost }) {
   </section>`;
 }
 
+const SPOKEN_STAGES = ["synthesis", "assembly", "finishing"];
+
+// Asked for at every per cent from the first line on; short media never have one.
+function FirstMinute({ job }) {
+  const [there, setThere] = useState(false);
+  const asks = !there && job.status === "processing" && SPOKEN_STAGES.includes(job.progress_stage);
+  const percent = Math.round(job.progress);
+  const preview = useAnswer(() => (asks ? optional(jobPath(job.id, "/preview")) : Promise.resolve(null)), [asks, percent]);
+  useEffect(() => {
+    if (preview.data?.first_minute_url) setThere(true);
+  }, [preview.data]);
+  if (!there) return null;
+  return html`<section class="card" aria-labelledby="early-title">
+    <h2 id="early-title">The first minute</h2>
+    <video src=${artifactPath(job, "first_minute")} controls playsinline preload="metadata"></video>
+  </section>`;
+}
+
 const WAYS_OUT = {
   true: "Try again: what was finished is not made anew.",
   false: "Trying again will not help by itself: change the file or the choices.",
@@ -211,7 +229,7 @@ export function Job({ id }) {
         html`<button type="button" onClick=${() => setAsk({ title: "Delete this job?", text: `${job.filename} and all that was made of it will be gone.`, yes: "Delete", act: remove })}>Delete</button>`}
       </div>
     </div>
-    ${isOpen(job) && html`<${Under} job=${job} lost=${lost} />`}
+    ${isOpen(job) && html`<${Under} job=${job} lost=${lost} /><${FirstMinute} job=${job} />`}
     ${canRetry(job) && job.status === "failed" && html`<${Failed} job=${job} retry=${() => act("retry")} />`}
     ${job.status === "completed" && html`<${Result} job=${job} rendered=${() => setTurn((n) => n + 1)} />`}
     <${History} job=${job} turn=${[job.status, job.attempt, job.crashes, job.is_cancelling, job.progress_stage].join(" ")} />
