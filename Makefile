@@ -8,7 +8,7 @@ TO ?= pt-BR
 VIDEO ?=
 ARGS ?=
 
-.PHONY: setup dub run test test-slow chaos check bench quality bench-service reference screenshots clean help
+.PHONY: setup dub run test test-slow chaos check bench quality bench-edit bench-service reference screenshots clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ bench: setup  ## Measure against the plain reference script and print the figure
 
 quality: setup  ## Dub real talks and print how good the results are
 	@$(BIN)/python -m bench.quality $(ARGS)
+
+bench-edit: setup  ## Measure when a dub can first be watched, and what one changed line costs
+	@$(BIN)/python -m bench.edit $(ARGS)
 
 bench-service: setup  ## Measure the running service: start, memory, latencies, many clients
 	@$(BIN)/python -m bench.service $(ARGS)

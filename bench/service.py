@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import resource
-import signal
 import statistics
 import struct
 import subprocess
@@ -25,6 +24,7 @@ import httpx
 import psutil
 from websockets.asyncio.client import connect
 
+from bench.stack import Stack
 from deployments.prefect_env import auth_string
 from dubline.sample import make_sample
 from dubline.settings import Settings
@@ -46,9 +46,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard) if hard > soft else (soft, hard))
     with tempfile.TemporaryDirectory(prefix="dubline-bench-") as folder:
         home = Path(folder)
-        with _Stack(home):
+        with Stack(home, is_simulated=True):
             pass  # the first start makes the databases; a warm one is measured
-        with _Stack(home) as stack:
+        with Stack(home, is_simulated=True) as stack:
             rows = _rows(stack, arguments)
     width = max(len(r[0]) for r in rows)
     for name, value, target, good in rows:
@@ -56,36 +56,7 @@ def main() -> int:
     return 1 if any(r[3] is False for r in rows) else 0
 
 
-class _Stack:
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    def __enter__(self) -> _Stack:
-        environment = {**os.environ, "DUBLINE_HOME": str(self.home), "SIMULATED_ENGINES": "true", "PORT": "0"}
-        began_s = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.up"], env=environment, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if "ready in" in line:
-                break
-        self.ready_s = time.monotonic() - began_s
-        state = json.loads((self.home / "run" / "stack.json").read_text())
-        self.url, self.prefect, self.pids = state["urls"]["api"], state["urls"]["prefect"], state["pids"]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(30)
-
-    def pss_bytes(self) -> int:
-        """Proportional set size of the supervisor and everything under it."""
-        root = psutil.Process(self._process.pid)
-        return sum(p.memory_full_info().pss for p in (root, *root.children(recursive=True)))
-
-
-def _rows(stack: _Stack, arguments: argparse.Namespace) -> list[Row]:
+def _rows(stack: Stack, arguments: argparse.Namespace) -> list[Row]:
     rows: list[Row] = [("ready, warm start", f"{stack.ready_s:.1f} s", "<= 12 s", stack.ready_s <= 12)]
     time.sleep(5)
     idle = stack.pss_bytes()
@@ -121,7 +92,7 @@ def _rows(stack: _Stack, arguments: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def _first_stage(stack: _Stack) -> float:
+def _first_stage(stack: Stack) -> float:
     """Median of three jobs, each handed in when nothing has been going on for a while."""
     times = []
     for _ in range(3):
@@ -140,7 +111,7 @@ def _first_stage(stack: _Stack) -> float:
     return statistics.median(times)
 
 
-def _large_upload(stack: _Stack) -> tuple[int, float]:
+def _large_upload(stack: Stack) -> tuple[int, float]:
     """Peak memory of the API (bytes) while a video of 2 GB comes in, and the seconds until it was stored."""
     api = psutil.Process(stack.pids["api"])
     peak = 0
@@ -169,7 +140,7 @@ def _large_upload(stack: _Stack) -> tuple[int, float]:
     return max(peak, api.memory_info().rss), time.monotonic() - began_s
 
 
-def _more_than_direct(stack: _Stack) -> float:
+def _more_than_direct(stack: Stack) -> float:
     """Seconds from submit to done, less those of the flow in a process that has its Prefect server already.
 
     Median of three clips that neither has seen; what is left of each is plumbing, since the engines are simulated.
@@ -200,7 +171,7 @@ def _more_than_direct(stack: _Stack) -> float:
     return statistics.median(more)
 
 
-def _held_job(stack: _Stack) -> tuple[str, list[psutil.Process]]:
+def _held_job(stack: Stack) -> tuple[str, list[psutil.Process]]:
     """A job at work whose processes are stopped, so that nothing but the bench reports its progress."""
     body = {"source_language": "en", "target_language": "fr"}
     job_id = httpx.post(f"{stack.url}/translate", json=body, timeout=60).json()["job_id"]
@@ -213,7 +184,7 @@ def _held_job(stack: _Stack) -> tuple[str, list[psutil.Process]]:
     return job_id, held
 
 
-async def _live(stack: _Stack, job_id: str, sockets: int, streams: int) -> list[Row]:
+async def _live(stack: Stack, job_id: str, sockets: int, streams: int) -> list[Row]:
     """One event a second through Prefect to every client of one job."""
     async with httpx.AsyncClient(base_url=stack.url, timeout=60, limits=httpx.Limits(max_connections=None)) as api:
         sent: dict[float, float] = {}

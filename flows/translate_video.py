@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from prefect import flow
@@ -18,6 +19,7 @@ from dubline.engines.registry import (
     settle_separator,
     voices_of,
 )
+from dubline.errors import MediaError
 from dubline.languages import canonical
 from dubline.models import Line, Speakers
 from dubline.settings import get_settings
@@ -166,8 +168,9 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             target=target,
             **common,
         )
-        beginning = await run(preview_beginning, request, **fresh)
-        offer_first_minute(params.job_id, beginning.artifact)
+        with suppress(MediaError):  # the whole does not need it; its own task run shows what went wrong
+            beginning = await run(preview_beginning, request, **fresh)
+            offer_first_minute(params.job_id, beginning.artifact)
     made += [await finish(future) for future in speaking_on]
     release("tts")
     spoken = tuple(sorted((s for m in made for s in m.spoken), key=lambda s: s.utterance_id))

@@ -17,6 +17,7 @@ LENGTH_S = 60.0
 WORTH_S = 120.0
 """Media from here on get one: shorter ones are done soon."""
 
+_LAST_LINE_S = 30.0
 _BLOCK = 1 << 20
 
 
@@ -43,7 +44,7 @@ def make_beginning(
 ) -> Muxed:
     """Fit, mix and mux the first minute as the whole will be: the picture copied, no subtitles.
 
-    The last line may go on beyond it, so the sound is made until that line's slot ends, and cut there.
+    The last line may go on beyond it, so the sound is made for as long as it may take, and cut after the minute.
 
     Args:
         source: The video.
@@ -63,7 +64,8 @@ def make_beginning(
     Raises:
         MediaError: ffmpeg could not write it.
     """
-    until_s = min(media.duration_s, max(LENGTH_S, *(u.slot_end_s for u in utterances)))
+    slots_end_s = max(u.slot_end_s for u in utterances)
+    until_s = min(media.duration_s, max(LENGTH_S, min(slots_end_s, LENGTH_S + _LAST_LINE_S)))
     total = round(until_s * rate_hz)
     items = [fit_item(u, spoken[u.id], speech) for u in utterances]
     mixed = work / "beginning.wav"
