@@ -20,14 +20,17 @@ _COMFORTABLE = 1.1  # a phrase that would need more pace than this is not tied t
 _SLOWEST = 0.85
 _TAIL_S = 0.3  # Whisper ends a last word early
 _LATE_S = 0.05  # voice activity ends as late (measured on voices whose levels tell where they end)
-_LEAD_S = 0.02  # of silence that goes with a phrase
+_LEAD_S = 0.12  # of a pause, half of it at most, that goes with the phrase after it: soft sounds begin there
 _SHORTEST_S = 0.15
 _SLOWING = 0.2  # what a second of slowing costs, against one in which only one of the two is heard
 
 
 @dataclass(frozen=True)
 class TiedPhrase:
-    """A phrase of a line: seconds of the voice's own audio (`end_s` None: to its end), and the source's phrase."""
+    """A phrase of a line: seconds of the voice's own audio (`end_s` None: to its end), and the source's phrase.
+
+    The source's begins earlier by as much of the pause as goes with this one.
+    """
 
     first_s: float
     end_s: float | None
@@ -71,16 +74,20 @@ def tie(utterance: Utterance, speech: Sequence[Span], voice: Sequence[Span]) -> 
     whole_s = spoken[-1].end_s - spoken[0].start_s
     fits = whole_s <= utterance.slot_end_s - utterance.start_s
     pairs = _cheapest(source, spoken) if fits and len(source) > 1 and len(spoken) > 1 else [(0, 0)]
+    leads_s = [min(_LEAD_S, (spoken[mine].start_s - spoken[mine - 1].end_s) / 2) if mine else 0.0 for mine, _ in pairs]
     out: list[TiedPhrase] = []
     for number, (mine, theirs) in enumerate(pairs):
-        after = pairs[number + 1] if number + 1 < len(pairs) else None
-        last = source[after[1] - 1 if after else -1]
+        end_s, pause_s, last = None, 0.0, source[-1]
+        if number + 1 < len(pairs):
+            following, theirs_next = pairs[number + 1]
+            end_s = spoken[following].start_s - leads_s[number + 1]
+            pause_s, last = end_s - spoken[following - 1].end_s, source[theirs_next - 1]
         out.append(
             TiedPhrase(
-                first_s=0.0 if number == 0 else spoken[mine].start_s - _LEAD_S,
-                end_s=spoken[after[0]].start_s - _LEAD_S if after else None,
-                pause_s=spoken[after[0]].start_s - _LEAD_S - spoken[after[0] - 1].end_s if after else 0.0,
-                source=Span(start_s=source[theirs].start_s, end_s=last.end_s),
+                first_s=spoken[mine].start_s - leads_s[number] if number else 0.0,
+                end_s=end_s,
+                pause_s=pause_s,
+                source=Span(start_s=source[theirs].start_s - leads_s[number], end_s=last.end_s),
             )
         )
     return out
