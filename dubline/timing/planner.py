@@ -19,6 +19,10 @@ PACE_LIMIT: dict[Profile, float] = {"natural": 1.25, "strict": 1.5}
 FILL_PACE = 0.85
 """Slowest pace of a line that is shorter than the source's speech: where lips move, somebody should be heard."""
 
+CLOSE_PACE = 1.08
+"""A line that outlasts the source's speech is this much faster at most though it fits: nobody hears it, and fewer see
+lips that rest while somebody speaks (listeners accept 20 %)."""
+
 _WORTH_FILLING = 1.02
 _LEAD_S = 0.3
 _GAP_S = 0.05  # between two lines where no silence is left
@@ -103,6 +107,7 @@ class _Slot:
     onset: int
     natural: int  # length at the timeline's rate, unstretched, with slack
     sounding: int  # of it, without the pause at its end
+    wanted: int  # length that it has when nothing presses
     slot_end: int
     gap: int  # kept free after it
     start: int
@@ -123,9 +128,10 @@ class _Slot:
 def plan(items: Sequence[FitItem], *, total_samples: int, rate_hz: int, profile: Profile) -> Timeline:
     """Place every line, phrase by phrase where a line has phrases.
 
-    A line that fits is laid at its source onset, slowed to 0.85 at most to last as long as the source's speech. A
-    longer one borrows the silence after it, then leads by up to 0.3 s into silence before it, then is paced, then runs
-    over: the next line starts later (drift) and the lines that follow keep some pace until a pause has paid it back.
+    A line that fits is laid at its source onset and made to last as long as the source's speech, as far as a pace of
+    0.85 … 1.08 does that. A longer one borrows the silence after it, then leads by up to 0.3 s into silence before it,
+    then is paced, then runs over: the next line starts later (drift) and the lines that follow keep some pace until a
+    pause has paid it back.
     Pace is shared with the neighbours rather than put on one line. Where the media ends soon, lines are moved and paced
     ahead of time, since nothing may be cut. Only when all lines at the profile's limit are still longer than the media
     is the limit exceeded, and `overrun_s` says by how much a line is then shorter than the limit allows.
@@ -166,6 +172,7 @@ def _slots(item: FitItem, total: int, rate_hz: int) -> list[_Slot]:
             natural = -(-phrase.samples * rate_hz // item.rate_hz) + int(_SLACK_S * rate_hz)
             pause = phrase.pause * rate_hz // item.rate_hz
         onset = min(max(0, round(phrase.start_s * rate_hz)), total)
+        close = max(1.0, min(CLOSE_PACE, (natural - pause) / max(1.0, (phrase.end_s - phrase.start_s) * rate_hz)))
         slot_end_s = item.slot_end_s if is_last else phrases[number + 1].start_s
         out.append(
             _Slot(
@@ -174,6 +181,7 @@ def _slots(item: FitItem, total: int, rate_hz: int) -> list[_Slot]:
                 onset=onset,
                 natural=natural,
                 sounding=natural - pause,
+                wanted=math.ceil(natural / close) if close >= _WORTH_FILLING else natural,
                 slot_end=min(total, max(onset, round(slot_end_s * rate_hz))),
                 gap=int(_GAP_S * rate_hz) if is_last else 0,
                 start=onset,
@@ -270,9 +278,9 @@ def _with_onset(pieces: _Pieces, left: int, last_start: int, onset: int, late: S
 
 
 def _pace_pieces(slot: _Slot, limit: float) -> _Pieces:
-    """Cost of lengths between the shortest and the natural one, as falling pieces."""
+    """Cost of lengths between the shortest and the wanted one, as falling pieces."""
     out: _Pieces = []
-    longest = slot.natural
+    longest = slot.wanted
     for position, (_, cost) in enumerate(_PACE_COST):
         following = _PACE_COST[position + 1][0] if position + 1 < len(_PACE_COST) else math.inf
         shortest = slot.shortest(min(limit, following))

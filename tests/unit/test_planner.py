@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dubline.models import Placement, Profile, Timeline
-from dubline.timing.planner import FILL_PACE, PACE_LIMIT, FitItem, plan
+from dubline.timing.planner import CLOSE_PACE, FILL_PACE, PACE_LIMIT, FitItem, plan
 
 RATE = 48_000
 
@@ -73,19 +73,28 @@ def _line(name: str, start_s: float, end_s: float, slot_end_s: float, natural_s:
 
 def test_a_line_that_fits_is_laid_at_its_onset_untouched() -> None:
     (place,) = plan(
-        [_line("a", 1.0, 3.0, 5.0, 2.5)], total_samples=10 * RATE, rate_hz=RATE, profile="natural"
+        [_line("a", 1.0, 3.5, 5.0, 2.5)], total_samples=10 * RATE, rate_hz=RATE, profile="natural"
     ).placements
     assert place.start_sample == RATE
     assert place.stretch == 1.0
 
 
+@pytest.mark.parametrize(("natural_s", "stretch"), [(2.5, 1.0), (2.53, 1.0), (2.65, 1.064), (3.5, CLOSE_PACE)])
+def test_a_line_that_outlasts_the_source_comes_closer_though_it_fits(natural_s: float, stretch: float) -> None:
+    (place,) = plan(
+        [_line("a", 1.0, 3.5, 6.0, natural_s)], total_samples=10 * RATE, rate_hz=RATE, profile="natural"
+    ).placements
+    assert place.start_sample == RATE
+    assert place.stretch == pytest.approx(stretch, abs=0.002)
+
+
 def test_silence_is_borrowed_then_lead_then_pace() -> None:
     borrowed, lead, paced = (
         plan([_line("a", 1.0, 3.0, 4.0, n)], total_samples=4 * RATE, rate_hz=RATE, profile="natural").placements[0]
-        for n in (2.9, 3.2, 3.9)
+        for n in (3.1, 3.4, 3.9)
     )
-    assert (borrowed.stretch, borrowed.onset_error_s) == (1.0, 0.0)
-    assert lead.stretch == 1.0
+    assert (borrowed.stretch, borrowed.onset_error_s) == (pytest.approx(CLOSE_PACE, abs=1e-4), 0.0)
+    assert lead.stretch == pytest.approx(CLOSE_PACE, abs=1e-4)
     assert -0.3 <= lead.onset_error_s < 0
     assert paced.onset_error_s == -0.3
     assert 1.1 < paced.stretch <= 1.25
@@ -126,7 +135,7 @@ def test_a_short_line_is_slowed_as_far_as_the_source_speaks_and_not_by_much(prof
     assert laid(3.6).length_samples == 4 * RATE
     assert laid(3.6).stretch == pytest.approx(0.9, abs=0.005)
     assert laid(3.95).stretch == 1.0
-    assert laid(4.4).stretch == 1.0
+    assert laid(4.4).stretch == pytest.approx(CLOSE_PACE, abs=1e-4)
     following = [_line("a", 0, 4, 4, 3.6), _line("b", 3.8, 6, 6, 1.0)]
     first, second = plan(following, total_samples=6 * RATE, rate_hz=RATE, profile=profile).placements
     assert first.start_sample + first.length_samples < second.start_sample
