@@ -23,7 +23,7 @@ from deployments.prefect_env import enter
 from deployments.prefect_server import ServerHandle, use_server
 from dubline import ledger
 from dubline.cancel import STOP
-from dubline.contract import JobResult, TranslateVideoParams
+from dubline.contract import JobResult, Progress, TranslateVideoParams
 from dubline.door import check_dub
 from dubline.errors import Cancelled, DublineError, EngineError
 from dubline.models import DubOptions, Frozen
@@ -102,9 +102,17 @@ def _sweep(settings: Settings) -> None:
 def _run(
     request: LocalRequest, settings: Settings, server: ServerHandle, wire: _Wire
 ) -> tuple[JobResult, dict[str, Any]]:
-    is_up = threading.Event()
-    preload = threading.Thread(target=_preload, args=(request.options, settings, is_up), daemon=True)
-    preload.start()
+    loading = _Preload(request.options, settings)
+    loading.start()
+    try:
+        return _run_beside(loading, request, settings, server, wire)
+    finally:
+        loading.end()
+
+
+def _run_beside(
+    loading: _Preload, request: LocalRequest, settings: Settings, server: ServerHandle, wire: _Wire
+) -> tuple[JobResult, dict[str, Any]]:
     wire.send("stage", message="Starting Prefect")
     enter(settings, server.url)
     # All that takes its time to import, while the server starts.
@@ -118,9 +126,13 @@ def _run(
 
     flow = load_flow_from_entrypoint(FLOW, use_placeholder_flow=False)
     server.wait()
-    is_up.set()
     save_block(settings)
-    TRACKER.listen(lambda progress: wire.send("progress", **progress.model_dump(mode="json")))
+
+    def told(progress: Progress) -> None:
+        loading.work_began()
+        wire.send("progress", **progress.model_dump(mode="json"))
+
+    TRACKER.listen(told)
     params = TranslateVideoParams(
         job_id=_job_id(request),
         source_uri=f"file://{request.source}",
@@ -155,28 +167,49 @@ def _job_id(request: LocalRequest) -> str:
     return hashlib.sha256(f"{content}{request.options.model_dump_json()}".encode()).hexdigest()[:32]
 
 
-def _preload(options: DubOptions, settings: Settings, is_up: threading.Event) -> None:
-    """Load the recogniser while Prefect starts, and the voice, which is needed later, when it has: both want the cores.
+class _Preload(threading.Thread):
+    """Loads the recogniser while Prefect starts, and the voice once the flow has found something to do.
 
-    A failure shows again, in words, when the stage needs them.
+    A dub that is all cached needs no voice. The process must not end while a library loads: it would be aborted.
     """
-    from dubline.engines.pool import preload
-    from dubline.engines.registry import choose_stt, choose_tts
-    from dubline.media.ffmpeg import ffmpeg_path
 
-    try:
-        ffmpeg_path()
-        preload(
-            choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=options.source_language),
-            settings,
-        )
-        is_up.wait()
-        preload(
-            choose_tts(settings, engine=options.tts_engine, language=options.target_language, voice=options.tts_voice),
-            settings,
-        )
-    except EngineError:
-        return
+    def __init__(self, options: DubOptions, settings: Settings) -> None:
+        super().__init__(daemon=True)
+        self._options, self._settings = options, settings
+        self._goes_on, self._is_over = threading.Event(), False
+
+    def work_began(self) -> None:
+        """Something is made, so that a voice will be needed."""
+        self._goes_on.set()
+
+    def end(self) -> None:
+        """Nothing more is loaded; what is being loaded is waited for."""
+        self._is_over = True
+        self._goes_on.set()
+        self.join()
+
+    def run(self) -> None:
+        """A failure shows again, in words, when the stage needs the engine."""
+        from dubline.engines.pool import preload
+        from dubline.engines.registry import choose_stt, choose_tts
+        from dubline.media.ffmpeg import ffmpeg_path
+
+        asked, settings = self._options, self._settings
+        try:
+            ffmpeg_path()
+            preload(
+                choose_stt(settings, engine=asked.stt_engine, model=asked.stt_model, language=asked.source_language),
+                settings,
+            )
+            self._goes_on.wait()
+            if self._is_over:
+                return
+            preload(
+                choose_tts(settings, engine=asked.tts_engine, language=asked.target_language, voice=asked.tts_voice),
+                settings,
+            )
+        except EngineError:
+            return
 
 
 def _stop_on_signals(job_id: str) -> None:
