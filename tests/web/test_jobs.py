@@ -174,6 +174,7 @@ def test_many_failed_jobs_are_tried_again_at_once(page: Page, stack: Stack, clip
     assert {job["status"] for job in stack.wait(ids, 120).values()} == {"completed"}
 
 
+@pytest.mark.slow
 def test_the_first_minute_is_watched_while_the_rest_is_made(page: Page, stack: Stack) -> None:
     talk = stack.new_talk()
     answer = stack.call(
