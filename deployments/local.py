@@ -23,11 +23,12 @@ from deployments.prefect_env import enter
 from deployments.prefect_server import ServerHandle, use_server
 from dubline import ledger
 from dubline.cancel import STOP
-from dubline.contract import JobResult, Progress, TranslateVideoParams
+from dubline.contract import JobResult, Progress, TranslateVideoParams, manifest_record
 from dubline.door import check_dub
 from dubline.errors import Cancelled, DublineError, EngineError
 from dubline.models import DubOptions, Frozen
 from dubline.settings import Settings, get_settings
+from dubline.storage.open import open_store
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_CANCELLED = 1, 2, 130
 FLOW = "flows.translate_video.translate_video"
@@ -102,16 +103,18 @@ def _sweep(settings: Settings) -> None:
 def _run(
     request: LocalRequest, settings: Settings, server: ServerHandle, wire: _Wire
 ) -> tuple[JobResult, dict[str, Any]]:
-    loading = _Preload(request.options, settings)
+    job_id = _job_id(request)
+    is_known = not request.refresh and open_store(settings).get_record(manifest_record(job_id)) is not None
+    loading = _Preload(request.options, settings, waits=is_known)
     loading.start()
     try:
-        return _run_beside(loading, request, settings, server, wire)
+        return _run_beside(loading, job_id, request, settings, server, wire)
     finally:
         loading.end()
 
 
 def _run_beside(
-    loading: _Preload, request: LocalRequest, settings: Settings, server: ServerHandle, wire: _Wire
+    loading: _Preload, job_id: str, request: LocalRequest, settings: Settings, server: ServerHandle, wire: _Wire
 ) -> tuple[JobResult, dict[str, Any]]:
     wire.send("stage", message="Starting Prefect")
     enter(settings, server.url)
@@ -134,7 +137,7 @@ def _run_beside(
 
     TRACKER.listen(told)
     params = TranslateVideoParams(
-        job_id=_job_id(request),
+        job_id=job_id,
         source_uri=f"file://{request.source}",
         options=request.options,
         refresh=request.refresh,
@@ -168,15 +171,18 @@ def _job_id(request: LocalRequest) -> str:
 
 
 class _Preload(threading.Thread):
-    """Loads the recogniser while Prefect starts, and the voice once the flow has found something to do.
+    """Loads the recogniser and the voice while Prefect starts.
 
-    A dub that is all cached needs no voice. The process must not end while a library loads: it would be aborted.
+    A dub that was done before may be all cached and need no voice: then it waits until the flow has found something to
+    do. The process must not end while a library loads: it would be aborted.
     """
 
-    def __init__(self, options: DubOptions, settings: Settings) -> None:
+    def __init__(self, options: DubOptions, settings: Settings, *, waits: bool) -> None:
         super().__init__(daemon=True)
         self._options, self._settings = options, settings
         self._goes_on, self._is_over = threading.Event(), False
+        if not waits:
+            self._goes_on.set()
 
     def work_began(self) -> None:
         """Something is made, so that a voice will be needed."""
@@ -280,7 +286,6 @@ def _task_counts() -> dict[str, int]:
 
 def _export(request: LocalRequest, settings: Settings, result: JobResult, run: dict[str, Any]) -> dict[str, str]:
     from dubline.storage.export import export
-    from dubline.storage.open import open_store
 
     return export(result, run, open_store(settings), request.out_path, request.source_path)
 
