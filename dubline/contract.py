@@ -11,8 +11,8 @@ from dubline.models import ArtifactRef, DubOptions, Frozen, StageStats
 Stage = Literal[
     "ingest",
     "extract",
-    "transcribe",
     "diarize",
+    "transcribe",
     "segment",
     "separate",
     "translate",
@@ -29,8 +29,8 @@ Stage = Literal[
 STAGE_WEIGHTS: dict[Stage, float] = {
     "ingest": 0.5,
     "extract": 2.0,
-    "transcribe": 11.0,
     "diarize": 3.0,
+    "transcribe": 11.0,
     "segment": 0.2,
     "separate": 6.0,
     "translate": 1.5,

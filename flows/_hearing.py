@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prefect.futures import PrefectFuture
+
 from dubline.languages import canonical
 from dubline.models import ArtifactRef, EngineChoice, StageStats
-from dubline.stages.transcribe import SpeechPlan, agreed_language
+from dubline.stages.transcribe import Chunk, SpeechPlan, agreed_language
 from tasks._policies import load
-from tasks._run import run, run_all
-from tasks.diarize_speakers import DiarizeRequest, diarize_speakers
+from tasks._run import finish, run, start
+from tasks.diarize_speakers import DiarizeRequest, DiarizeResult, diarize_speakers
 from tasks.extract_audio import ExtractRequest, ExtractResult, extract_audio
 from tasks.ingest_video import IngestResult
-from tasks.segment_speech import SegmentRequest, segment_speech
+from tasks.segment_speech import SegmentRequest, SegmentResult, segment_speech
 from tasks.transcribe_speech import (
     DetectRequest,
+    DetectResult,
     JoinRequest,
+    JoinResult,
     RecogniseRequest,
+    RecogniseResult,
     find_speech_spans,
     join_transcript,
     recognise_chunk,
@@ -25,24 +31,36 @@ from tasks.transcribe_speech import (
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """What was heard. `language` is the one asked for, else the one recognised, else `und`.
+class Listening:
+    """What is known before a word is: the sound, where and, with a diarizer, who speaks; and how to go on."""
 
-    `speech` says where somebody speaks; `pause_level_db` how loud the pauses are against it.
-    """
-
+    source: IngestResult
     sound: ExtractResult
-    speech: ArtifactRef
-    pause_level_db: float | None
+    detected: DetectResult
+    plan: SpeechPlan
+    told_apart: DiarizeResult | None
+    stt: EngineChoice
+    wanted: str | None
+    common: dict[str, Any]
+    fresh: dict[str, Any]
+
+    @property
+    def speakers(self) -> ArtifactRef | None:
+        return self.told_apart.speakers if self.told_apart else None
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What was heard. `language` is the one asked for, else the one recognised, else `und`."""
+
     transcript: ArtifactRef
     utterances: ArtifactRef
-    speakers: ArtifactRef | None
     language: str
     words: int
     stats: tuple[StageStats, ...]
 
 
-async def hear(
+async def listen(
     source: IngestResult,
     *,
     audio_index: int,
@@ -52,10 +70,8 @@ async def hear(
     refresh: bool,
     diarizer: EngineChoice | None = None,
     speakers: int | None = None,
-) -> Hearing:
-    """Extract the sound, find the speech, recognise it in chunks, join them and cut the words into sentences.
-
-    With a diarizer, who speaks is found too, and no sentence is two speakers'.
+) -> Listening:
+    """Extract the sound, find the speech, and with a diarizer who speaks.
 
     Args:
         source: What ingest gave.
@@ -68,63 +84,92 @@ async def hear(
         speakers: How many speak; None finds it out.
 
     Raises:
+        DublineError: the reason why a stage failed.
+    """
+    common, fresh = {"scope": scope}, {"refresh": refresh}
+    asked = ExtractRequest(source=source.source, media=source.media, audio_index=audio_index, **common)
+    sound = await run(extract_audio, asked, **fresh)
+    detected = await run(find_speech_spans, DetectRequest(stt=sound.stt, **common), **fresh)
+    told_apart = None
+    if diarizer is not None:
+        request = DiarizeRequest(stt=sound.stt, plan=detected.plan, choice=diarizer, speakers=speakers, **common)
+        told_apart = await run(diarize_speakers, request, **fresh)
+    plan = load(detected.plan, SpeechPlan)
+    return Listening(source, sound, detected, plan, told_apart, stt, wanted, common, fresh)
+
+
+def recognise(listening: Listening, chunks: Sequence[Chunk]) -> list[PrefectFuture[RecogniseResult]]:
+    """Start to recognise chunks, both cores at once."""
+    return [start(recognise_chunk, _asked(listening, c, listening.wanted), **listening.fresh) for c in chunks]
+
+
+async def agreed(listening: Listening, results: Sequence[RecogniseResult]) -> list[RecogniseResult]:
+    """All chunks in one language: one alone may take its own for another, and is heard again in that of all."""
+    chunks = listening.plan.chunks
+    if len({r.language for r in results}) <= 1:
+        return list(results)
+    language = agreed_language(chunks, [(r.language, r.certainty) for r in results])
+    again = [_asked(listening, c, language, is_counted=True) for c in chunks]
+    return [
+        r if r.language == language else await run(recognise_chunk, a, **listening.fresh)
+        for r, a in zip(results, again, strict=True)
+    ]
+
+
+def _asked(listening: Listening, chunk: Chunk, language: str | None, *, is_counted: bool = False) -> RecogniseRequest:
+    spoken_s = sum(c.speech_s for c in listening.plan.chunks) or 1.0
+    return RecogniseRequest(
+        stt=listening.sound.stt,
+        chunk=chunk,
+        language=language,
+        choice=listening.stt,
+        share=0.0 if is_counted else chunk.speech_s / spoken_s,
+        **listening.common,
+    )
+
+
+async def understand(listening: Listening, chunks: Sequence[RecogniseResult]) -> Hearing:
+    """Join what was recognised and cut its words into sentences; none is two speakers'.
+
+    Raises:
         InputError: `transcript_unusable`.
         DublineError: any other reason why a stage failed.
     """
-    common: dict[str, Any] = {"scope": scope}
-    sound = await run(
-        extract_audio,
-        ExtractRequest(source=source.source, media=source.media, audio_index=audio_index, **common),
-        refresh=refresh,
-    )
-    detected = await run(find_speech_spans, DetectRequest(stt=sound.stt, **common), refresh=refresh)
-    plan: SpeechPlan = load(detected.plan, SpeechPlan)
-    spoken_s = sum(c.speech_s for c in plan.chunks) or 1.0
-    asked = [
-        RecogniseRequest(stt=sound.stt, chunk=c, language=wanted, choice=stt, share=c.speech_s / spoken_s, **common)
-        for c in plan.chunks
-    ]
-    chunks = await run_all(recognise_chunk, asked, refresh=refresh)
-    if len({c.language for c in chunks}) > 1:
-        # A chunk alone may take its language for another; there is one for all, and those are heard again in it.
-        language = agreed_language(plan.chunks, [(c.language, c.certainty) for c in chunks])
-        again = [a.model_copy(update={"language": language, "share": 0.0}) for a in asked]  # counted already
-        chunks = [
-            c if c.language == language else await run(recognise_chunk, a, refresh=refresh)
-            for c, a in zip(chunks, again, strict=True)
-        ]
-    transcript = await run(
-        join_transcript,
-        JoinRequest(plan=detected.plan, chunks=tuple(c.result for c in chunks), **common),
-        refresh=refresh,
-    )
-    told_apart = None
-    if diarizer is not None:
-        told_apart = await run(
-            diarize_speakers,
-            DiarizeRequest(stt=sound.stt, plan=detected.plan, choice=diarizer, speakers=speakers, **common),
-            refresh=refresh,
-        )
-    utterances = await run(
+    request = JoinRequest(plan=listening.detected.plan, chunks=tuple(c.result for c in chunks), **listening.common)
+    transcript: JoinResult = await run(join_transcript, request, **listening.fresh)
+    utterances: SegmentResult = await run(
         segment_speech,
         SegmentRequest(
             transcript=transcript.transcript,
-            duration_s=source.media.duration_s,
-            speakers=told_apart.speakers if told_apart else None,
-            **common,
+            duration_s=listening.source.media.duration_s,
+            speakers=listening.speakers,
+            **listening.common,
         ),
-        refresh=refresh,
+        **listening.fresh,
+    )
+    made = (
+        listening.source,
+        listening.sound,
+        listening.detected,
+        *((listening.told_apart,) if listening.told_apart else ()),
+        *chunks,
+        transcript,
+        utterances,
     )
     return Hearing(
-        sound=sound,
-        speech=detected.plan,
-        pause_level_db=detected.pause_level_db,
         transcript=transcript.transcript,
         utterances=utterances.utterances,
-        speakers=told_apart.speakers if told_apart else None,
-        language=wanted or (canonical(transcript.language) if transcript.words else "und"),
+        language=listening.wanted or (canonical(transcript.language) if transcript.words else "und"),
         words=transcript.words,
-        stats=tuple(
-            r.stats for r in (source, sound, detected, *chunks, transcript, told_apart, utterances) if r is not None
-        ),
+        stats=tuple(part.stats for part in made),
     )
+
+
+async def hear(listening: Listening) -> Hearing:
+    """Recognise all of it, and understand it.
+
+    Raises:
+        DublineError: as `understand`.
+    """
+    results = [await finish(f) for f in recognise(listening, listening.plan.chunks)]
+    return await understand(listening, await agreed(listening, results))

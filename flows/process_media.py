@@ -11,7 +11,7 @@ from dubline.engines.registry import choose_stt
 from dubline.languages import canonical, from_tag, name
 from dubline.settings import get_settings
 from dubline.stages.ingest import choose_audio
-from flows._hearing import hear
+from flows._hearing import hear, listen
 from flows._job import JOB_FLOW, job_run
 from tasks._run import run
 from tasks.encode_audio import EncodeRequest, encode_audio
@@ -86,7 +86,9 @@ async def _transcribe(params: ProcessMediaParams) -> JobResult:
     )
     common: dict[str, Any] = {"scope": params.scope}
     source, audio_index, wanted = await _ingest(params)
-    heard = await hear(source, audio_index=audio_index, stt=stt, wanted=wanted, refresh=params.refresh, **common)
+    heard = await hear(
+        await listen(source, audio_index=audio_index, stt=stt, wanted=wanted, refresh=params.refresh, **common)
+    )
     texts = await run(
         write_transcript,
         TranscriptRequest(

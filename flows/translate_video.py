@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from prefect import flow
-from prefect.futures import PrefectFuture
 
 from dubline.contract import Artifact, JobResult, TranslateVideoParams
-from dubline.engines.registry import (
-    choose_fallback_tts,
-    choose_mt,
-    choose_stt,
-    choose_tts,
-    find_diarizer,
-    settle_separator,
-    voices_of,
-)
-from dubline.errors import MediaError
+from dubline.engines.registry import choose_mt, choose_stt, choose_tts, find_diarizer, settle_separator
 from dubline.languages import canonical
-from dubline.models import Line, Speakers
+from dubline.models import Speakers
 from dubline.settings import get_settings
-from dubline.speakers.casting import cast
-from dubline.stages.beginning import WORTH_S, is_early
 from dubline.stages.ingest import choose_audio
 from dubline.stages.separate import has_background
-from dubline.stages.synthesize import batches_by_voice
-from flows._hearing import hear
-from flows._job import JOB_FLOW, job_run, offer_first_minute
+from flows._beginning import begin
+from flows._hearing import agreed, listen, recognise, understand
+from flows._job import JOB_FLOW, job_run
+from flows._speaking import Speaking
 from tasks._engines import release
 from tasks._policies import load
+from tasks._progress import TRACKER
 from tasks._run import finish, run, start
 from tasks.build_report import ReportRequest, build_report
 from tasks.fit_speech import FitRequest, fit_speech
 from tasks.ingest_video import IngestRequest, ingest_video
 from tasks.mix_audio import MixRequest, mix_audio
 from tasks.mux_video import MuxRequest, mux_video
-from tasks.preview_beginning import BeginningRequest, preview_beginning
-from tasks.preview_video import PreviewRequest, preview_video
+from tasks.preview_picture import PictureRequest, preview_picture
+from tasks.preview_sound import SoundRequest, preview_sound
 from tasks.publish_result import PublishRequest, publish_result
 from tasks.separate_sound import SeparateRequest, separate_sound
 from tasks.subtitle_video import SubtitleRequest, subtitle_video
-from tasks.synthesize_speech import SynthesizeRequest, SynthesizeResult, synthesize_speech
 from tasks.translate_text import EditRequest, Lines, TranslateRequest, apply_line_edits, translate_text
 from tasks.write_texts import TranscriptRequest, TranslationRequest, write_transcript, write_translation
 
-_EARLY_BATCH_S, _BATCH_S = 8.0, 20.0  # small at first: both cores end the first minute together
+_BATCH_S = 20.0
 
 
 @flow(name="translate_video", **JOB_FLOW)
@@ -78,7 +65,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     source = await run(ingest_video, IngestRequest(source_uri=params.source_uri, **common), **fresh)
     media = source.media
     audio_index = choose_audio(media, source_language=wanted, target_language=target)
-    heard = await hear(
+    listening = await listen(
         source,
         audio_index=audio_index,
         stt=stt,
@@ -88,12 +75,27 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         diarizer=diarizer,
         speakers=options.speakers if isinstance(options.speakers, int) else None,
     )
-    sound, language = heard.sound, heard.language
+    sound = listening.sound
+    speakers = load(listening.speakers, Speakers).speakers if listening.speakers else ()
+    speaking = Speaking(tts, target, options, speakers, settings, common=common, refresh=params.refresh)
+
+    # What a person edits has been watched before; only the first rendering shows its beginning early.
+    beginning = None
+    if listening.plan.head and not options.edits:
+        beginning = await begin(listening, speaking, target=target, options=options, settings=settings)
+    known = beginning.chunks if beginning else []
+    recognising = recognise(listening, listening.plan.chunks[len(known) :])
+    if beginning:
+        await beginning.show(params.job_id, listening, target, options)
+    results = [*known, *[await finish(future) for future in recognising]]
+    heard = await understand(listening, await agreed(listening, results))
+    language = heard.language
 
     background = None
     # Where there is nothing to hear but the voice, ducking it does the same for nothing.
-    if separator and heard.words and (options.background == "separate" or has_background(heard.pause_level_db)):
-        request = SeparateRequest(bed=sound.bed, plan=heard.speech, choice=separator, **common)
+    has_more = has_background(listening.detected.pause_level_db)
+    if separator and heard.words and (options.background == "separate" or has_more):
+        request = SeparateRequest(bed=sound.bed, plan=listening.detected.plan, choice=separator, **common)
         background = await run(separate_sound, request, **fresh)
 
     mt = None
@@ -120,60 +122,14 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         utterances = lines.utterances
 
     rows = load(lines.lines, Lines).rows
-    speakers = load(heard.speakers, Speakers).speakers if heard.speakers else ()
-    casting = cast(speakers, voices_of(settings, tts, target), first=tts.voice, is_named=options.tts_voice is not None)
-    voices = {voice: tts.model_copy(update={"voice": voice}) for voice in casting.values()} | {
-        # A voice that a person chose for a line may be another engine's.
-        voice: choose_tts(settings, engine=options.tts_engine, language=target, voice=voice)
-        for voice in sorted({row.voice for row in rows if row.voice})
-    }
-    # What a person edits has been watched before; only the first rendering shows its beginning early.
-    shows_early = media.duration_s >= WORTH_S and not options.edits
-    early = [row for row in rows if shows_early and is_early(row.utterance)]
-    late = [row for row in rows if not (shows_early and is_early(row.utterance))]
-
-    def speak(some: Sequence[Line], least_s: float) -> list[PrefectFuture[SynthesizeResult]]:
-        return [
-            start(
-                synthesize_speech,
-                SynthesizeRequest(
-                    lines=batch,
-                    language=target,
-                    choice=voices[voice],
-                    fallback=choose_fallback_tts(settings, chosen=voices[voice], language=target),
-                    share_per_character=1.0 / max(1, lines.characters),
-                    refresh=params.refresh,
-                    **common,
-                ),
-                **fresh,
-            )
-            for voice, batch in batches_by_voice(some, casting, workers=settings.cpu_threads, least_s=least_s)
-        ]
-
-    speaking, speaking_on = speak(early, _EARLY_BATCH_S), speak(late, _BATCH_S)
-    made = [await finish(future) for future in speaking]
-    beginning = None
-    if early:
-        request = BeginningRequest(
-            source=source.source,
-            media=media,
-            bed=sound.bed,
-            separated=background.background if background else None,
-            transcript=heard.transcript,
-            utterances=tuple(row.utterance for row in early),
-            spoken=tuple(s for m in made for s in m.spoken),
-            rate_hz=sound.rate_hz,
-            profile=options.profile,
-            background=options.background,
-            target=target,
-            **common,
-        )
-        with suppress(MediaError):  # the whole does not need it; its own task run shows what went wrong
-            beginning = await run(preview_beginning, request, **fresh)
-            offer_first_minute(params.job_id, beginning.artifact)
-    made += [await finish(future) for future in speaking_on]
+    speaking.add_voices(rows)
+    taken = beginning.taken(rows, speaking) if beginning else {}
+    left = [row for row in rows if row.utterance.id not in taken]
+    TRACKER.reach("synthesize")
+    share = 1.0 - beginning.share if beginning and taken else 1.0
+    made = [await finish(future) for future in speaking.start(left, share=share, least_s=_BATCH_S)]
     release("tts")
-    spoken = tuple(sorted((s for m in made for s in m.spoken), key=lambda s: s.utterance_id))
+    spoken = tuple(sorted((*taken.values(), *(s for m in made for s in m.spoken)), key=lambda s: s.utterance_id))
 
     timeline = await run(
         fit_speech,
@@ -225,6 +181,9 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
+    looking = None
+    if options.subtitles != "burned":  # the picture stays as it is, so its stills need not wait for the finished file
+        looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
     mixed = await run(
         mix_audio,
         MixRequest(
@@ -238,10 +197,6 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    looking = None
-    if options.subtitles != "burned":  # the picture stays as it is, so its stills need not wait for the finished file
-        looked_at = PreviewRequest(video=source.source, media=media, audio=mixed.audio, **common)
-        looking = start(preview_video, looked_at, **fresh)
     subtitles = await finish(subtitling)
     muxed = await run(
         mux_video,
@@ -261,14 +216,18 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         **fresh,
     )
     if looking is None:
-        looked_at = PreviewRequest(video=muxed.video, media=None, audio=mixed.audio, **common)
-        looking = start(preview_video, looked_at, **fresh)
+        looking = start(preview_picture, PictureRequest(video=muxed.video, media=None, **common), **fresh)
+    picture = await finish(looking)
+    previewing = start(
+        preview_sound,
+        SoundRequest(audio=mixed.audio, clip=picture.clip, clip_at_s=picture.clip_at_s, **common),
+        **fresh,
+    )
     texts, translation = await finish(writing), await finish(translating)
     parts = (
         base,
         *((lines,) if options.edits else ()),
         *made,
-        *((beginning,) if beginning else ()),
         timeline,
         mixed,
         subtitles,
@@ -278,7 +237,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     )
     if background:
         parts = (background, *parts)
-    stats = (*heard.stats, *(part.stats for part in parts))
+    stats = (*heard.stats, *(beginning.stats if beginning else ()), *(part.stats for part in parts))
     report = await run(
         build_report,
         ReportRequest(
@@ -295,10 +254,10 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             bed=sound.bed,
             background=background.background if background else None,
             choices=tuple(
-                c for c in (stt, diarizer, mt, *voices.values(), separator if background else None) if c is not None
+                c for c in (stt, diarizer, mt, *speaking.voices, separator if background else None) if c is not None
             ),
             speakers=speakers,
-            casting=casting,
+            casting=speaking.casting,
             one_voice=one_voice,
             source_language=language,
             options=options,
@@ -308,7 +267,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    preview = await finish(looking)
+    preview = await finish(previewing)
     # Where nobody speaks, the language that was named may be the target: no two files may have one name.
     original = language if language != target else f"{language}.source"
     stems: tuple[Artifact, ...] = ()
@@ -338,8 +297,9 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             Artifact(name="audio_source", suffix=f"{original}.audio.wav", ref=sound.bed),
             *stems,
             *preview.artifacts,
+            *picture.artifacts,
         ),
-        stats=(*stats, preview.stats, report.stats),
+        stats=(*stats, picture.stats, preview.stats, report.stats),
         revision=params.revision,
     )
     done = await run(publish_result, PublishRequest(result=result, attempt=params.attempt, **common), **fresh)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from prefect.events import emit_event
 
@@ -21,7 +22,7 @@ class Tracker:
     """Adds up the stages' shares. Thread-safe: mapped tasks report from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._listeners: list[Listener] = []
         self.begin("")
 
@@ -31,6 +32,8 @@ class Tracker:
             self._job_id = job_id
             self._shares: dict[Stage, float] = dict.fromkeys(stages, 0.0)
             self._top = 0.0
+            self._last: tuple[Stage, str] = (stages[0], "")
+            self._is_ahead = False
             self._sent = ("", -100.0, 0.0)
             self._shown_s = 0.0
 
@@ -38,27 +41,44 @@ class Tracker:
         """Also tell somebody in this process, as often as five times a second."""
         self._listeners.append(listener)
 
-    def set(self, stage: Stage, share: float, message: str) -> None:
-        """A stage has reached `share` (0 … 1)."""
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """A beginning is made ahead of the rest: what a stage sets inside is true of the beginning alone."""
+        self._is_ahead = True
+        try:
+            yield
+        finally:
+            self._is_ahead = False
+
+    def reach(self, stage: Stage) -> None:
+        """The run has come to a stage; those before are behind it, also where the cache had them and told nothing."""
         with self._lock:
-            self._move(stage, max(self._shares.get(stage, 0.0), share))
-            self._tell(stage, message)
+            order = list(self._shares)
+            behind = order[: order.index(stage)] if stage in order else ()
+            self._shares.update(dict.fromkeys(behind, 1.0))
+
+    def set(self, stage: Stage, share: float, message: str) -> None:
+        """The run is at this stage, which has reached `share` (0 … 1)."""
+        if self._is_ahead:
+            return
+        with self._lock:
+            self.reach(stage)
+            self._move(stage, max(self._shares.get(stage, 0.0), share), message)
 
     def add(self, stage: Stage, share: float, message: str) -> None:
-        """A stage has gone on by `share`: for mapped tasks that do not know one another."""
+        """A stage has gone on by `share`: for tasks that do not know one another, nor what goes on beside them."""
         with self._lock:
-            self._move(stage, self._shares.get(stage, 0.0) + share)
-            self._tell(stage, message)
+            self._move(stage, self._shares.get(stage, 0.0) + share, message)
 
-    def _move(self, stage: Stage, share: float) -> None:
-        """A stage that reports has those before it behind it: what came from the cache reported nothing."""
-        if stage not in self._shares:
-            return
-        for earlier in self._shares:
-            if earlier == stage:
-                break
-            self._shares[earlier] = 1.0
-        self._shares[stage] = min(1.0, share)
+    def _move(self, stage: Stage, share: float, message: str) -> None:
+        if stage in self._shares:
+            self._shares[stage] = min(1.0, share)
+        order = list(self._shares)
+        if stage in order and order.index(stage) < order.index(self._last[0]):
+            stage, message = self._last  # the furthest that anything has come to: what is seen does not go back
+        elif stage in order:
+            self._last = stage, message
+        self._tell(stage, message)
 
     def _tell(self, stage: Stage, message: str) -> None:
         whole = sum(STAGE_WEIGHTS[s] for s in self._shares)

@@ -1,8 +1,7 @@
-"""Calling tasks from a flow: one or many, with their outcomes counted."""
+"""Calling tasks from a flow, in place or beside what follows, with their outcomes counted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from prefect.client.schemas.objects import State
@@ -52,11 +51,3 @@ async def finish(future: PrefectFuture[R]) -> R:
     future.wait()
     OUTCOMES.count(future.state)
     return await future.state.aresult()
-
-
-async def run_all(task: Task[..., R], requests: Sequence[StageRequest], *, refresh: bool = False) -> list[R]:
-    """Map a task over requests; results in their order, the first error as soon as all have ended."""
-    STOP.check()
-    futures = task.with_options(refresh_cache=refresh).map(list(requests))
-    futures.wait()
-    return [await finish(future) for future in futures]

@@ -12,7 +12,6 @@ class BeginningRequest(StageRequest):
     source: ArtifactRef
     media: MediaInfo
     bed: ArtifactRef
-    separated: ArtifactRef | None
     transcript: ArtifactRef
     utterances: tuple[Utterance, ...]
     spoken: tuple[Spoken, ...]
@@ -26,7 +25,7 @@ class BeginningResult(StageResult):
     artifact: Artifact
 
 
-@stage_task("preview", 4, name="preview beginning")
+@stage_task("preview", 5, name="preview beginning")
 def preview_beginning(request: BeginningRequest) -> BeginningResult:
     """The first minute, to be watched long before the whole is done."""
     with workspace() as work:
@@ -41,7 +40,6 @@ def preview_beginning(request: BeginningRequest) -> BeginningResult:
             rate_hz=request.rate_hz,
             profile=request.profile,
             background=request.background,
-            separated=store().fetch(request.separated) if request.separated else None,
             target_language=request.target,
             work=work,
         )

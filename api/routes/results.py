@@ -226,7 +226,8 @@ async def preview(job_id: JobId, service: Svc, user_id: UserId, base_url: BaseUr
     beginning = await _first_minute(service, job)
     note = "Thumbnails and a clip of the result." if ended else "Thumbnails and a clip come with the result."
     if beginning:
-        note = "The first minute can be watched; the rest is being made."
+        rest = "the rest is being made" if job.ended_s is None else "the rest was not made"
+        note = f"The first minute can be watched; {rest}."
     return Preview(
         job_id=job.id,
         status=job.status,

@@ -35,13 +35,21 @@ class Item:
     media_type: str
 
 
-def preview(video: Path, info: MediaInfo, audio: Path, *, work_dir: Path, stop: StopToken = STOP) -> list[Item]:
-    """Peaks always; three thumbnails and a clip of 10 s when there is a picture that can be decoded.
+@dataclass(frozen=True)
+class Look:
+    """What the picture alone gives: thumbnails, and a clip without sound that begins at `clip_at_s`."""
+
+    thumbnails: list[Item]
+    clip: Path | None = None
+    clip_at_s: float = 0.0
+
+
+def look(video: Path, info: MediaInfo, *, work_dir: Path, stop: StopToken = STOP) -> Look:
+    """Three thumbnails and a silent clip of 10 s, when there is a picture that can be decoded.
 
     Args:
-        video: The file to look at; its own sound is not used.
+        video: The file to look at.
         info: What `probe` said of it.
-        audio: The sound as PCM, on the same timeline.
         work_dir: Where the files lie.
         stop: Polled while ffmpeg runs.
 
@@ -49,24 +57,52 @@ def preview(video: Path, info: MediaInfo, audio: Path, *, work_dir: Path, stop: 
         MediaError: the picture cannot be decoded.
         Cancelled: somebody asked to stop.
     """
-    peaks = work_dir / "peaks.json"
-    peaks.write_text(json.dumps(waveform(audio)))
-    items = [Item("peaks", "peaks.json", peaks, "application/json")]
     if info.video is None or not info.video.is_decodable:
-        return items
+        return Look([])
+    clip_at_s = round(_clip_at_s(info), 3)
     with Scratch(work_dir) as scratch:
         name = scratch.link(video)
         outputs = [_thumbnail(name, info, number, share) for number, share in enumerate(_SHARES, 1)]
-        outputs.append(_clip(name, info, scratch.link(audio)))
+        outputs.append(_clip(name, info, clip_at_s))
         # One process for all: each input seeks to its own place.
         run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
+        thumbnails: list[Item] = []
         for number in range(1, len(_SHARES) + 1):
             file = f"thumbnail{number}.jpg"
             if _has_content(scratch.path / file):
-                items.append(Item(f"thumbnail{number}", file, scratch.move(file, work_dir / file), "image/jpeg"))
-        if _has_content(scratch.path / "clip.mp4"):
-            items.append(Item("clip", "clip.mp4", scratch.move("clip.mp4", work_dir / "clip.mp4"), "video/mp4"))
-    return items
+                thumbnails.append(Item(f"thumbnail{number}", file, scratch.move(file, work_dir / file), "image/jpeg"))
+        clip = scratch.move("look.mp4", work_dir / "look.mp4") if _has_content(scratch.path / "look.mp4") else None
+    return Look(thumbnails, clip, clip_at_s)
+
+
+def listen(audio: Path, clip: Path | None, clip_at_s: float, *, work_dir: Path, stop: StopToken = STOP) -> list[Item]:
+    """The waveform's peaks, and the clip of `look` with its sound.
+
+    Args:
+        audio: The sound as PCM, on the picture's timeline.
+        clip: The silent clip, when there is one.
+        clip_at_s: Where it begins.
+        work_dir: Where the files lie.
+        stop: Polled while ffmpeg runs.
+
+    Raises:
+        MediaError: ffmpeg could not put them together.
+        Cancelled: somebody asked to stop.
+    """
+    peaks = work_dir / "peaks.json"
+    peaks.write_text(json.dumps(waveform(audio)))
+    items = [Item("peaks", "peaks.json", peaks, "application/json")]
+    if clip is None:
+        return items
+    with Scratch(work_dir) as scratch:
+        sound = argv.source(scratch.link(audio), is_timed=False, ss=f"{clip_at_s:.3f}", t=_CLIP_S)
+        streams = [argv.source(scratch.link(clip))["v:0"], sound["a:0"]]
+        both = argv.sink(
+            streams, "clip.mp4", "mp4", vcodec="copy", acodec="aac", ac=2, movflags="+faststart", **{"b:a": "96k"}
+        )
+        run_ffmpeg(argv.arguments(both), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
+        path = scratch.move("clip.mp4", work_dir / "clip.mp4")
+    return [*items, Item("clip", "clip.mp4", path, "video/mp4")]
 
 
 def waveform(audio: Path, count: int = _PEAKS) -> list[float]:
@@ -89,25 +125,16 @@ def _thumbnail(name: str, info: MediaInfo, number: int, share: float) -> Any:
     return argv.sink([_small(frames)], f"thumbnail{number}.jpg", "mjpeg", vframes=1, pix_fmt="yuvj420p", **{"q:v": 4})
 
 
-def _clip(name: str, info: MediaInfo, sound: str) -> Any:
-    start_s = max(0.0, min(_shown_s(info) * 0.25, _shown_s(info) - _CLIP_S))
+def _clip_at_s(info: MediaInfo) -> float:
     if not _is_cheap(info) and info.duration_s < _KEY_FRAMES_S:
-        start_s = 0.0  # a short clip may hold one key frame only, and all up to the start would be decoded
-    part: dict[str, Any] = {"ss": f"{start_s:.3f}", "t": _CLIP_S}
-    picture = argv.picture_source(name, **part)[_picture(info)]
-    streams = [_small(picture).filter("format", "yuv420p"), argv.source(sound, is_timed=False, **part)["a:0"]]
-    return argv.sink(
-        streams,
-        "clip.mp4",
-        "mp4",
-        vcodec="libx264",
-        preset="veryfast",
-        crf=27,
-        acodec="aac",
-        ac=2,
-        movflags="+faststart",
-        **{"b:a": "96k"},
-    )
+        return 0.0  # a short clip may hold one key frame only, and all up to the start would be decoded
+    return max(0.0, min(_shown_s(info) * 0.25, _shown_s(info) - _CLIP_S))
+
+
+def _clip(name: str, info: MediaInfo, at_s: float) -> Any:
+    picture = argv.picture_source(name, ss=f"{at_s:.3f}", t=_CLIP_S)[_picture(info)]
+    streams = [_small(picture).filter("format", "yuv420p")]
+    return argv.sink(streams, "look.mp4", "mp4", vcodec="libx264", preset="veryfast", crf=27)
 
 
 def _is_cheap(info: MediaInfo) -> bool:

@@ -10,12 +10,9 @@ import soundfile
 from dubline.media.mux import Muxed, mux
 from dubline.models import Background, MediaInfo, Profile, Span, Spoken, Utterance
 from dubline.stages.mix import mix
+from dubline.stages.transcribe import BEGINNING_S
 from dubline.timing.pauses import fit_item
 from dubline.timing.planner import plan
-
-LENGTH_S = 60.0
-WORTH_S = 120.0
-"""Media from here on get one: shorter ones are done soon."""
 
 _LAST_LINE_S = 30.0
 _BLOCK = 1 << 20
@@ -23,7 +20,7 @@ _BLOCK = 1 << 20
 
 def is_early(utterance: Utterance) -> bool:
     """Whether an utterance is heard in the first minute."""
-    return utterance.start_s < LENGTH_S
+    return utterance.start_s < BEGINNING_S
 
 
 def make_beginning(
@@ -38,11 +35,10 @@ def make_beginning(
     rate_hz: int,
     profile: Profile,
     background: Background,
-    separated: Path | None,
     target_language: str,
     work: Path,
 ) -> Muxed:
-    """Fit, mix and mux the first minute as the whole will be: the picture copied, no subtitles.
+    """Fit, mix and mux the first minute much as the whole will be: no subtitles, no background separated.
 
     The last line may go on beyond it, so the sound is made for as long as it may take, and cut after the minute.
 
@@ -57,7 +53,6 @@ def make_beginning(
         rate_hz: Rate of the bed and of the dub.
         profile: How lines are fitted.
         background: What becomes of the bed.
-        separated: The bed without its voice.
         target_language: BCP 47.
         work: Folder for what is needed on the way, and for the result.
 
@@ -65,7 +60,7 @@ def make_beginning(
         MediaError: ffmpeg could not write it.
     """
     slots_end_s = max(u.slot_end_s for u in utterances)
-    until_s = min(media.duration_s, max(LENGTH_S, min(slots_end_s, LENGTH_S + _LAST_LINE_S)))
+    until_s = min(media.duration_s, max(BEGINNING_S, min(slots_end_s, BEGINNING_S + _LAST_LINE_S)))
     total = round(until_s * rate_hz)
     items = [fit_item(u, spoken[u.id], speech) for u in utterances]
     mixed = work / "beginning.wav"
@@ -75,11 +70,10 @@ def make_beginning(
         audio,
         [s.model_copy(update={"end_s": min(s.end_s, until_s)}) for s in speech if s.start_s < until_s],
         background=background,
-        separated=_head(separated, total, work / "separated.wav") if separated else None,
         output=mixed,
         work=work,
     )
-    return mux(source, media, mixed, work_dir=work, target_language=target_language, length_s=LENGTH_S)
+    return mux(source, media, mixed, work_dir=work, target_language=target_language, length_s=BEGINNING_S)
 
 
 def _head(path: Path, samples: int, out: Path) -> Path:

@@ -23,6 +23,12 @@ from dubline.stages.separate import pause_level_db
 RATE_HZ = 16_000
 _LEAST_S = 0.4  # in all; of less than that Whisper makes words up, others each time
 _PAD_S = 0.25  # speech kept around what the VAD found: it clips soft onsets
+BEGINNING_S = 60.0
+"""What of a dub is shown before all of it is done."""
+WORTH_S = 120.0
+"""Media from here on are shown so: shorter ones are done soon."""
+_HEAD_SLACK_S = 15.0
+_HEAD_CHUNK_S = 40.0
 _KEPT_PAUSE_S = 1.0  # pauses up to here stay as they are; Whisper punctuates by them
 
 
@@ -37,12 +43,16 @@ class Chunk(Frozen):
 
 
 class SpeechPlan(Frozen):
-    """Where somebody speaks, how recognition is cut up, and how loud the pauses are against the speech (dB)."""
+    """Where somebody speaks, how recognition is cut up, and how loud the pauses are against the speech (dB).
+
+    The first `head` chunks hold the beginning, which is dubbed ahead of the rest; 0 where that gains nothing.
+    """
 
     duration_s: float
     pause_level_db: float | None = None
     speech: tuple[Span, ...]
     chunks: tuple[Chunk, ...]
+    head: int = 0
 
 
 class ChunkResult(Frozen):
@@ -59,13 +69,29 @@ def find_speech(stt_audio: Path, *, chunk_s: float = 120.0) -> SpeechPlan:
         duration_s = file.frames / RATE_HZ
         audio: NDArray[np.float32] = np.asarray(file.read(dtype="float32"), np.float32)
     speech = tuple(speech_spans(audio))
-    total_s = sum(s.duration_s for s in speech)
+    is_heard = sum(s.duration_s for s in speech) >= _LEAST_S
+    cut = head_end(speech, duration_s) if is_heard else 0
+    head = plan_chunks(speech[:cut], chunk_s=_HEAD_CHUNK_S)
+    rest = plan_chunks(speech[cut:], chunk_s=chunk_s) if is_heard else ()
     return SpeechPlan(
         duration_s=duration_s,
         pause_level_db=pause_level_db(audio, RATE_HZ, speech),
         speech=speech,
-        chunks=plan_chunks(speech, chunk_s=chunk_s) if total_s >= _LEAST_S else (),
+        chunks=(*head, *rest),
+        head=len(head),
     )
+
+
+def head_end(speech: Sequence[Span], duration_s: float) -> int:
+    """How many spans hold the first minute and the end of what is said in it; 0 in media that are soon dubbed.
+
+    The cut is at the longest pause soon after the minute, where a sentence is most likely to end.
+    """
+    if duration_s < WORTH_S or not speech or speech[0].start_s >= BEGINNING_S:
+        return 0
+    after = [i for i, span in enumerate(speech) if i and span.start_s >= BEGINNING_S]
+    near = [i for i in after if speech[i].start_s <= BEGINNING_S + _HEAD_SLACK_S] or after[:1]
+    return max(near, key=lambda i: speech[i].start_s - speech[i - 1].end_s, default=0)
 
 
 def plan_chunks(speech: Sequence[Span], *, chunk_s: float) -> tuple[Chunk, ...]:

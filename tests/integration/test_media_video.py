@@ -13,7 +13,7 @@ import soundfile
 
 from dubline.media.mux import SubtitleTrack, mux, stream_hash
 from dubline.media.picture import make_clip
-from dubline.media.preview import preview
+from dubline.media.preview import Item, listen, look
 from dubline.media.probe import probe
 from dubline.models import MediaInfo
 from dubline.settings import Settings
@@ -206,18 +206,26 @@ def _difference(source: Path, burned: Path, *, at_s: float) -> float:
     return float(np.mean(np.abs(frames[0] - frames[1]) > 60)) + 1e-4
 
 
+def _preview(source: Path, info: MediaInfo, sound: Path, work: Path) -> list[Item]:
+    seen = look(source, info, work_dir=work)
+    return [*seen.thumbnails, *listen(sound, seen.clip, seen.clip_at_s, work_dir=work)]
+
+
 @pytest.mark.parametrize(
     "name", ["gen/ls3_rotated_90_phone.mov", "gen/ls3_hevc10.mp4", "gen/ls3_short_0.3s.mp4", "odd/ae_sar_2by3.mp4"]
 )
 def test_previews(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path], name: str) -> None:
     source = media_dir / "video" / name
     info = probe(source, Settings())
-    items = {i.name: i for i in preview(source, info, clicks(info), work_dir=tmp_path)}
+    items = {i.name: i for i in _preview(source, info, clicks(info), tmp_path)}
     assert set(items) == {"peaks", "thumbnail1", "thumbnail2", "thumbnail3", "clip"}
     for item in items.values():
         if item.name == "peaks":
             continue
         with av.open(str(item.path)) as container:
+            if item.name == "clip":
+                (sound,) = container.streams.audio
+                assert float(sound.duration * sound.time_base) == pytest.approx(min(10.0, info.duration_s), abs=0.1)
             picture = container.streams.video[0]
             assert max(picture.width, picture.height) <= 480
             if "rotated" in name:
@@ -230,7 +238,7 @@ def test_previews(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo],
 def test_sound_alone_has_peaks_only(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path]) -> None:
     source = media_dir / "video/gen/ls3_audio_with_cover.mp3"
     info = probe(source, Settings())
-    assert [i.name for i in preview(source, info, clicks(info), work_dir=tmp_path)] == ["peaks"]
+    assert [i.name for i in _preview(source, info, clicks(info), tmp_path)] == ["peaks"]
 
 
 def test_the_samples_picture(tmp_path: Path) -> None:

@@ -32,9 +32,12 @@ class Tasks:
         refs = dict.fromkeys(("stt", "plan", "transcript", "utterances"), REF)
         return SimpleNamespace(stats=StageStats(stage="s"), pause_level_db=None, words=9, language="en", **refs)
 
-    async def run_all(self, task: Any, requests: Any, *, refresh: bool = False) -> list[Any]:
+    def start(self, task: Any, request: Any, *, refresh: bool = False) -> Any:
         assert task is recognise_chunk
-        return [self._hear(r) for r in requests]
+        return self._hear(request)
+
+    async def finish(self, future: Any) -> Any:
+        return future
 
     def _hear(self, request: RecogniseRequest) -> Any:
         number = CHUNKS.index(request.chunk)
@@ -45,11 +48,17 @@ class Tasks:
 
 def hear(tasks: Tasks, monkeypatch: pytest.MonkeyPatch, *, wanted: str | None) -> None:
     monkeypatch.setattr(_hearing, "run", tasks.run)
-    monkeypatch.setattr(_hearing, "run_all", tasks.run_all)
+    monkeypatch.setattr(_hearing, "start", tasks.start)
+    monkeypatch.setattr(_hearing, "finish", tasks.finish)
     monkeypatch.setattr(_hearing, "load", lambda _ref, _model: SpeechPlan(duration_s=400, speech=(), chunks=CHUNKS))
     media = MediaInfo(container="mp4", size_bytes=1, duration_s=400)
     source = IngestResult(source=REF, media=media)
-    asyncio.run(_hearing.hear(source, audio_index=0, stt=STT, wanted=wanted, scope="global", refresh=False))
+
+    async def all_of_it() -> None:
+        listening = await _hearing.listen(source, audio_index=0, stt=STT, wanted=wanted, scope="global", refresh=False)
+        await _hearing.hear(listening)
+
+    asyncio.run(all_of_it())
 
 
 def test_a_chunk_taken_for_another_language_is_heard_again(monkeypatch: pytest.MonkeyPatch) -> None:

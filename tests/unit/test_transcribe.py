@@ -59,6 +59,27 @@ def test_chunks_are_even_in_number_and_length_and_cut_at_the_longest_pause() -> 
     assert plan_chunks([], chunk_s=75.0) == ()
 
 
+def test_the_first_minute_is_cut_off_at_the_longest_pause_soon_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts_s = [3.3 * n for n in range(19)] + [62.9, 67.5, 71.0] + [74.3 + 3.3 * n for n in range(30)]
+    spans = [Span(start_s=s, end_s=s + 3.0) for s in starts_s]
+    monkeypatch.setattr(transcribe, "speech_spans", lambda _audio: spans)
+    soundfile.write(tmp_path / "stt.wav", np.full(180 * RATE_HZ, 0.1), RATE_HZ)
+    plan = transcribe.find_speech(tmp_path / "stt.wav")
+    assert [s for c in plan.chunks for s in c.spans] == spans
+    assert plan.head == 2  # for both cores
+    assert plan.chunks[plan.head].spans[0].start_s == 67.5  # 1.6 s after what is said at the minute
+
+
+@pytest.mark.parametrize(("duration_s", "first_s"), [(119.0, 1.0), (300.0, 61.0)])
+def test_nothing_is_made_ahead_in_short_media_or_where_the_first_minute_is_silent(
+    duration_s: float, first_s: float
+) -> None:
+    spans = [Span(start_s=first_s + 3 * n, end_s=first_s + 3 * n + 2) for n in range(30)]
+    assert transcribe.head_end(spans, duration_s) == 0
+
+
 @pytest.mark.parametrize(("speech_s", "chunks"), [(0.3, 0), (0.5, 1)])
 def test_less_than_a_word_of_speech_is_not_recognised(
     speech_s: float, chunks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,78 @@
+"""Lines into speech: each in its voice, in batches that keep all cores busy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from prefect.futures import PrefectFuture
+
+from dubline.engines.registry import choose_fallback_tts, choose_tts, voices_of
+from dubline.models import DubOptions, EngineChoice, Line, Speaker
+from dubline.settings import Settings
+from dubline.speakers.casting import cast
+from dubline.stages.synthesize import batches_by_voice
+from tasks._run import start
+from tasks.synthesize_speech import SynthesizeRequest, SynthesizeResult, synthesize_speech
+
+
+class Speaking:
+    """Who speaks with which voice, and how lines are spoken. `casting` names a voice for each speaker's label."""
+
+    def __init__(
+        self,
+        tts: EngineChoice,
+        target: str,
+        options: DubOptions,
+        speakers: Sequence[Speaker],
+        settings: Settings,
+        *,
+        common: dict[str, Any],
+        refresh: bool,
+    ) -> None:
+        self._target, self._settings, self._common, self._refresh = target, settings, common, refresh
+        self._engine = options.tts_engine
+        self.casting = cast(
+            speakers, voices_of(settings, tts, target), first=tts.voice, is_named=options.tts_voice is not None
+        )
+        self._voices = {voice: tts.model_copy(update={"voice": voice}) for voice in self.casting.values()}
+
+    @property
+    def voices(self) -> tuple[EngineChoice, ...]:
+        """Those of the speakers, and those that were asked for by name for a line."""
+        return tuple(self._voices.values())
+
+    def voice_of(self, line: Line) -> str:
+        """The line's own voice, else its speaker's."""
+        return line.voice or self.casting[line.utterance.speaker]
+
+    def add_voices(self, lines: Iterable[Line]) -> None:
+        """Choose the voices that a person gave to lines: each may be another engine's.
+
+        Raises:
+            InputError: there is no such voice.
+        """
+        for voice in sorted({line.voice for line in lines if line.voice}):
+            self._voices[voice] = choose_tts(self._settings, engine=self._engine, language=self._target, voice=voice)
+
+    def start(self, lines: Sequence[Line], *, share: float, least_s: float) -> list[PrefectFuture[SynthesizeResult]]:
+        """Start to speak lines, which are `share` of all there is to say, in batches of at least `least_s`."""
+        characters = sum(len(line.text) for line in lines)
+        return [
+            start(
+                synthesize_speech,
+                SynthesizeRequest(
+                    lines=batch,
+                    language=self._target,
+                    choice=self._voices[voice],
+                    fallback=choose_fallback_tts(self._settings, chosen=self._voices[voice], language=self._target),
+                    share_per_character=share / max(1, characters),
+                    refresh=self._refresh,
+                    **self._common,
+                ),
+                refresh=self._refresh,
+            )
+            for voice, batch in batches_by_voice(
+                lines, self.casting, workers=self._settings.cpu_threads, least_s=least_s
+            )
+        ]
