@@ -24,7 +24,7 @@ class LinesResult(StageResult):
     characters: int
 
 
-@stage_task("translate", 1, name="translate text")
+@stage_task("translate", 2, name="translate text")
 def translate_text(request: TranslateRequest) -> LinesResult:
     """Sentence by sentence, checked; one line for each utterance."""
     utterances = load(request.utterances, Utterances).rows

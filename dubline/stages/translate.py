@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dubline.engines.base import MtEngine, MtResult
 from dubline.errors import EngineOutputInvalid
 from dubline.models import Line, Utterance
+from dubline.stages.brazilian import to_brazilian
 from dubline.timing.sentences import split_sentences
 
 _AT_ONCE = 32  # utterances a call: some engines start a process for each
@@ -52,9 +53,10 @@ def _line(
     source: str,
     target: str,
 ) -> Line:
-    text = " ".join(p.text.strip() for p in parts if p.text.strip())
+    at_home = to_brazilian if target == "pt-BR" else str
+    text = at_home(" ".join(p.text.strip() for p in parts if p.text.strip()))
     others = tuple(
-        " ".join(p.candidates[min(k, len(p.candidates) - 1)].strip() for p in parts)
+        at_home(" ".join(p.candidates[min(k, len(p.candidates) - 1)].strip() for p in parts))
         for k in range(1, max(len(p.candidates) for p in parts))
     )
     text, missed = apply_glossary(utterance.text, text, glossary, engine, source=source, target=target)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from dubline.engines.base import MtResult
 from dubline.models import Utterance
+from dubline.stages.brazilian import to_brazilian
 from dubline.stages.translate import check, numbers, translate
 
 
@@ -51,3 +54,48 @@ def test_checks_find_lost_numbers_and_untranslated_lines() -> None:
     assert "untranslated" in check("this was never translated", "This was never translated")
     assert check("words", "") == ("empty",)
     assert numbers("3.14 and 1,000") == {"314", "1000"}
+
+
+@pytest.mark.parametrize(
+    ("european", "brazilian"),
+    [
+        ("Actualmente, os objectivos do projecto são óptimos.", "Atualmente, os objetivos do projeto são ótimos."),
+        ("De facto, a acção do factor eléctrico.", "De fato, a ação do fator elétrico."),
+        ("O aspeto respetivo da receção.", "O aspecto respectivo da recepção."),
+        ("Um fenómeno económico do século; falámos do prémio.", "Um fenômeno econômico do século; falamos do prêmio."),
+        ("Um espectro está a assombrar a Europa.", "Um espectro está assombrando a Europa."),
+        ("Isso estava a tornar-se comum.", "Isso estava se tornando comum."),
+        ("A equipa sob controlo no Egipto.", "A equipe sob controle no Egito."),
+    ],
+)
+def test_european_portuguese_becomes_brazilian(european: str, brazilian: str) -> None:
+    assert to_brazilian(european) == brazilian
+    assert to_brazilian(brazilian) == brazilian
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "O impacto do pacto, a característica, a ficção, a opção e a infecção.",
+        "Também ninguém, porém, além do armazém: é um trem.",
+        "O Project Gutenberg e a Factory, no Active Directory.",
+        "Lá está a mulher. Está a par disso, e eu controlo.",
+    ],
+)
+def test_what_is_brazilian_or_a_name_stays(text: str) -> None:
+    assert to_brazilian(text) == text
+
+
+def test_only_a_dub_for_brazil_is_made_brazilian() -> None:
+    class Model:
+        def translate(self, sentences: Sequence[str], *, source: str, target: str) -> list[MtResult]:
+            return [MtResult(candidates=("Está a falar de facto.", "Fala de facto.")) for _ in sentences]
+
+        def close(self) -> None: ...
+
+    for target, text in (("pt-BR", "Está falando de fato."), ("pt-PT", "Está a falar de facto.")):
+        (line,) = translate(_utterances("He speaks indeed."), Model(), source="en", target=target, glossary={})
+        assert line.text == text
+    assert translate(_utterances("He."), Model(), source="en", target="pt-BR", glossary={})[0].candidates == (
+        "Fala de fato.",
+    )
