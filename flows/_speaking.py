@@ -55,8 +55,8 @@ class Speaking:
         for voice in sorted({line.voice for line in lines if line.voice}):
             self._voices[voice] = choose_tts(self._settings, engine=self._engine, language=self._target, voice=voice)
 
-    def start(self, lines: Sequence[Line], *, share: float, least_s: float) -> list[PrefectFuture[SynthesizeResult]]:
-        """Start to speak lines, which are `share` of all there is to say, in batches of at least `least_s`."""
+    def start(self, lines: Sequence[Line], *, share: float) -> list[PrefectFuture[SynthesizeResult]]:
+        """Start to speak lines, which are `share` of all there is to say."""
         characters = sum(len(line.text) for line in lines)
         return [
             start(
@@ -72,7 +72,5 @@ class Speaking:
                 ),
                 refresh=self._refresh,
             )
-            for voice, batch in batches_by_voice(
-                lines, self.casting, workers=self._settings.cpu_threads, least_s=least_s
-            )
+            for voice, batch in batches_by_voice(lines, self.casting, workers=self._settings.cpu_threads)
         ]

@@ -13,7 +13,7 @@ from dubline.models import Speakers
 from dubline.settings import get_settings
 from dubline.stages.ingest import choose_audio
 from dubline.stages.separate import has_background
-from flows._beginning import begin
+from flows._ahead import Ahead
 from flows._hearing import agreed, listen, recognise, understand
 from flows._job import JOB_FLOW, job_run
 from flows._speaking import Speaking
@@ -33,8 +33,6 @@ from tasks.separate_sound import SeparateRequest, separate_sound
 from tasks.subtitle_video import SubtitleRequest, subtitle_video
 from tasks.translate_text import EditRequest, Lines, TranslateRequest, apply_line_edits, translate_text
 from tasks.write_texts import TranscriptRequest, TranslationRequest, write_transcript, write_translation
-
-_BATCH_S = 20.0
 
 
 @flow(name="translate_video", **JOB_FLOW)
@@ -79,15 +77,13 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     speakers = load(listening.speakers, Speakers).speakers if listening.speakers else ()
     speaking = Speaking(tts, target, options, speakers, settings, common=common, refresh=params.refresh)
 
-    # What a person edits has been watched before; only the first rendering shows its beginning early.
-    beginning = None
+    # What a person edits has been watched before, and most of it is made: nothing is gained ahead.
+    ahead = None
     if listening.plan.head and not options.edits:
-        beginning = await begin(listening, speaking, target=target, options=options, settings=settings)
-    known = beginning.chunks if beginning else []
-    recognising = recognise(listening, listening.plan.chunks[len(known) :])
-    if beginning:
-        await beginning.show(params.job_id, listening, target, options)
-    results = [*known, *[await finish(future) for future in recognising]]
+        ahead = Ahead(listening, speaking, target=target, options=options, settings=settings)
+        results = await ahead.recognise(params.job_id)
+    else:
+        results = [await finish(future) for future in recognise(listening, listening.plan.chunks)]
     heard = await understand(listening, await agreed(listening, results))
     language = heard.language
 
@@ -123,13 +119,14 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
 
     rows = load(lines.lines, Lines).rows
     speaking.add_voices(rows)
-    taken = beginning.taken(rows, speaking) if beginning else {}
-    left = [row for row in rows if row.utterance.id not in taken]
+    held = ahead.holds(rows) if ahead else {}
+    left = [row for row in rows if row.utterance.id not in held]
     TRACKER.reach("synthesize")
-    share = 1.0 - beginning.share if beginning and taken else 1.0
-    made = [await finish(future) for future in speaking.start(left, share=share, least_s=_BATCH_S)]
+    speaking_on = speaking.start(left, share=1.0 - ahead.share if ahead else 1.0)
+    spoken_ahead = await ahead.spoken(held) if ahead else []
+    made = [await finish(future) for future in speaking_on]
     release("tts")
-    spoken = tuple(sorted((*taken.values(), *(s for m in made for s in m.spoken)), key=lambda s: s.utterance_id))
+    spoken = tuple(sorted((*spoken_ahead, *(s for m in made for s in m.spoken)), key=lambda s: s.utterance_id))
 
     timeline = await run(
         fit_speech,
@@ -237,7 +234,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     )
     if background:
         parts = (background, *parts)
-    stats = (*heard.stats, *(beginning.stats if beginning else ()), *(part.stats for part in parts))
+    stats = (*heard.stats, *(ahead.stats if ahead else ()), *(part.stats for part in parts))
     report = await run(
         build_report,
         ReportRequest(

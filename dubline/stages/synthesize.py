@@ -21,6 +21,7 @@ from dubline.storage.base import ArtifactStore
 Fallback = Callable[[], AbstractContextManager[tuple[TtsEngine, EngineChoice]]]
 
 VERSION = 2
+_BATCH_S = 90.0
 _FRAME_S = 0.010
 _FLOOR_DB = -48.0  # below the line's loudest frame: silence at either end
 _HEAD_S, _TAIL_S = 0.02, 0.06
@@ -35,38 +36,37 @@ def line_key(text: str, language: str, choice: EngineChoice) -> str:
 
 
 def plan_batches(
-    lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, workers: int = 2, least_s: float = 20.0
+    lines: Sequence[Line], *, seconds_per_char: float = 1 / 18.0, workers: int = 2
 ) -> list[tuple[Line, ...]]:
-    """Batches of lines, `least_s` … 90 s of speech each, the longest first.
+    """Batches of lines, the longest lines first, of 90 s of speech at most.
 
-    Short media get several batches a worker, so that no worker idles while another ends; long media get fewer,
-    larger tasks.
+    A batch is a third of what is left for a worker, one line at last: no worker idles for long while another ends, and
+    long media are few tasks (guided self-scheduling: Polychronopoulos and Kuck, 1987).
     """
-    total_s = sum(len(line.text) for line in lines) * seconds_per_char
-    goal_s = min(90.0, max(least_s, total_s / (workers * 5)))
-    batches: list[list[int]] = [[]]
-    filled_s = 0.0
-    for position, line in enumerate(lines):
+    queue = sorted(lines, key=lambda line: -len(line.text))
+    left_s = sum(len(line.text) for line in lines) * seconds_per_char
+    batches: list[list[Line]] = []
+    room_s = 0.0
+    for line in queue:
         length_s = len(line.text) * seconds_per_char
-        if batches[-1] and filled_s + length_s > goal_s:
+        if not batches or length_s > room_s:
             batches.append([])
-            filled_s = 0.0
-        batches[-1].append(position)
-        filled_s += length_s
-    batches = [b for b in batches if b]
-    batches.sort(key=lambda b: (-sum(len(lines[p].text) for p in b), b[0]))
-    return [tuple(lines[p] for p in batch) for batch in batches]
+            room_s = min(_BATCH_S, left_s / (3 * workers))
+        batches[-1].append(line)
+        room_s -= length_s
+        left_s -= length_s
+    return [tuple(batch) for batch in batches]
 
 
 def batches_by_voice(
-    lines: Sequence[Line], casting: Mapping[str, str], *, workers: int, least_s: float = 20.0
+    lines: Sequence[Line], casting: Mapping[str, str], *, workers: int
 ) -> list[tuple[str, tuple[Line, ...]]]:
     """Batches as `plan_batches` makes them, each of one voice: the line's own, else its speaker's in `casting`."""
     out: list[tuple[str, tuple[Line, ...]]] = []
     taken = [line.voice or casting[line.utterance.speaker] for line in lines]
     for voice in dict.fromkeys(taken):
         own = [line for line, name in zip(lines, taken, strict=True) if name == voice]
-        out += [(voice, batch) for batch in plan_batches(own, workers=workers, least_s=least_s)]
+        out += [(voice, batch) for batch in plan_batches(own, workers=workers)]
     return sorted(out, key=lambda row: -sum(len(line.text) for line in row[1]))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import itertools
 import pickle
+import random
 import struct
 from collections import OrderedDict
 
@@ -141,6 +142,24 @@ def test_batches_hold_one_voice_and_every_line_once() -> None:
     batches = batches_by_voice(lines, casting, workers=2)
     assert sorted(line.utterance.id for _, batch in batches for line in batch) == sorted(x.utterance.id for x in lines)
     assert all(casting[line.utterance.speaker] == voice for voice, batch in batches for line in batch)
+
+
+def test_batches_get_smaller_so_that_workers_end_together() -> None:
+    rng = random.Random(3)
+    lines = [
+        Line(
+            utterance=Utterance(id=f"u{i}", start_s=i, end_s=i + 1, slot_end_s=i + 1, text="a", speaker="S1"),
+            text="x" * rng.randint(40, 250),
+        )
+        for i in range(60)
+    ]
+    batches = [batch for _, batch in batches_by_voice(lines, {"S1": "a"}, workers=2)]
+    free_at = [0, 0]  # two workers, each takes the next batch when it is free
+    for batch in batches:
+        worker = free_at.index(min(free_at))
+        free_at[worker] += sum(len(line.text) for line in batch)
+    assert max(free_at) - min(free_at) <= 60
+    assert len(batches) <= len(lines) / 2
 
 
 def test_a_change_of_speaker_moves_to_the_end_of_the_sentence() -> None:
