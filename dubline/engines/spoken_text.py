@@ -107,6 +107,13 @@ _WORDS = {
     "es": {r"Sra\.": "Señora", r"Sr\.": "Señor", r"EE\.\s?UU\.": "Estados Unidos", r"n\.?º\s?(?=\d)": "número "},
     "en": {r"No\.\s?(?=\d)": "number "},
 }
+# Portuguese numbers agree with what they count: those nouns that are counted most, and all in -ções and -sões.
+_FEMININE = re.compile(
+    r"(?<![\w.,$])(\d{1,3}(?:\.\d{3})?|\d{4,6})(?= (?:pessoas|vezes|horas|semanas|décadas|noites|linhas|páginas|folhas"
+    r"|palavras|letras|línguas|notas|partes|peças|etapas|fases|mulheres|meninas|crianças|famílias|vítimas|mortes|cidades"
+    r"|casas|escolas|empresas|igrejas|ilhas|salas|portas|caixas|moedas|libras|milhas|polegadas|toneladas|estrelas"
+    r"|voltas|cabeças|[^\W\d]+[çs]ões)\b)"
+)
 _ORDINAL_DOT = re.compile(r"(?<=\d)\.(?=[ºª])")
 _MAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")
 _YEAR = re.compile(r"(?<![\d.,$€£#])\b(1[1-9]\d\d|20[1-9]\d)(s?)\b(?![.,]\d|\s?%)")
@@ -127,6 +134,8 @@ def spoken(text: str, language: str) -> str:
         text = re.sub(rf"({_NUMBER})\s?{re.escape(sign)}(?!\w)", _counted(forms), text)
     for pattern, word in _WORDS.get(code, {}).items():
         text = re.sub(rf"(?<![^\W\d]){pattern}", word, text)
+    if code == "pt":
+        text = _FEMININE.sub(_of_feminine, text)
     if code == "en":
         text = _YEAR.sub(_english_year, text)
     return " ".join(text.split())
@@ -150,6 +159,15 @@ def _money(text: str, code: str) -> str:
         text = re.sub(rf"{mark}\s?({_NUMBER})(?:\s({multiple})\b)?", say, text)
         text = re.sub(rf"({_NUMBER})(?:\s({multiple}))?\s?{mark}(?!\w)", say, text)
     return text
+
+
+def _of_feminine(m: _Match) -> str:
+    """`42 linhas` is quarenta e duas linhas; where gender changes nothing the digits stay."""
+    from num2words import num2words
+
+    words = num2words(int(m[1].replace(".", "")), lang="pt_BR")
+    changed = re.sub(r"(?<=ent)os\b", "as", re.sub(r"\bum$", "uma", re.sub(r"\bdois\b", "duas", words)))
+    return m[1] if changed == words else changed
 
 
 def _english_year(m: _Match) -> str:

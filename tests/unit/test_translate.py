@@ -65,6 +65,7 @@ def test_checks_find_lost_numbers_and_untranslated_lines() -> None:
         ("Um fenómeno económico do século; falámos do prémio.", "Um fenômeno econômico do século; falamos do prêmio."),
         ("Um espectro está a assombrar a Europa.", "Um espectro está assombrando a Europa."),
         ("Isso estava a tornar-se comum.", "Isso estava se tornando comum."),
+        ("A Bíblia de 42-linha e a viagem de 1-dia.", "A Bíblia de 42 linhas e a viagem de 1 dia."),
         ("A equipa sob controlo no Egipto.", "A equipe sob controle no Egito."),
     ],
 )
