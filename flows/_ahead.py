@@ -33,7 +33,6 @@ class _Part:
     """What single chunks say: lines that may be spoken before the rest is known, and the share of all speech."""
 
     transcript: ArtifactRef
-    language: str
     lines: tuple[Line, ...]
     share: float
 
@@ -127,7 +126,7 @@ class Ahead:
             self.stats += (translated.stats,)
             spoken_s = sum(c.speech_s for c in self._listening.plan.chunks)
             share = sum(c.speech_s for c in chunks) / spoken_s
-            return _Part(heard.transcript, heard.language, load(translated.lines, Lines).rows, share)
+            return _Part(heard.transcript, load(translated.lines, Lines).rows, share)
         return None
 
     def _start(self, lines: Sequence[Line], part: _Part | None) -> list[PrefectFuture[SynthesizeResult]]:

@@ -20,10 +20,10 @@ SPOKEN = [
     ("es", "30 € en EE. UU.", "30 euros en Estados Unidos"),
     ("en", "$5 million in 1455", "5 million dollars in fourteen fifty five"),
     ("en", "the 1990s", "the nineteen nineties"),
-    # espeak reads these rightly: they stay.
     ("pt-BR", "A Bíblia de 42 linhas, 21 páginas", "A Bíblia de quarenta e duas linhas, vinte e uma páginas"),
     ("pt-BR", "200 pessoas em 22 dias, 2 problemas", "duzentas pessoas em 22 dias, 2 problemas"),
     ("pt-BR", "2.000 nações, 14 horas", "duas mil nações, 14 horas"),
+    # espeak reads these rightly: they stay.
     ("pt-BR", "século XV, 1.455 homens, 50%, 3º", "século XV, 1.455 homens, 50%, 3º"),
     ("en", "1,455 men", "1,455 men"),
     ("de", "R&D 30 €", "R&D 30 €"),
