@@ -21,10 +21,9 @@ class TranslateRequest(StageRequest):
 
 class LinesResult(StageResult):
     lines: ArtifactRef
-    characters: int
 
 
-@stage_task("translate", 2, name="translate text")
+@stage_task("translate", 3, name="translate text")
 def translate_text(request: TranslateRequest) -> LinesResult:
     """Sentence by sentence, checked; one line for each utterance."""
     utterances = load(request.utterances, Utterances).rows
@@ -52,7 +51,7 @@ class EditResult(LinesResult):
     utterances: ArtifactRef
 
 
-@stage_task("translate", 1, name="apply edits")
+@stage_task("translate", 2, name="apply edits")
 def apply_line_edits(request: EditRequest) -> EditResult:
     """Put a person's edits in: they change what is said, and which lines there are.
 
@@ -65,4 +64,4 @@ def apply_line_edits(request: EditRequest) -> EditResult:
 
 
 def _result(rows: tuple[Line, ...]) -> LinesResult:
-    return LinesResult(lines=save(Lines(rows=rows)), characters=sum(len(r.text) for r in rows))
+    return LinesResult(lines=save(Lines(rows=rows)))
