@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dubline import ledger
-from dubline.engines import kokoro_voices, weights
+from dubline.engines import kokoro_forms, kokoro_voices, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
 from dubline.engines.spoken_text import spoken
 from dubline.errors import EngineError, EngineOutOfMemory, EngineOutputInvalid, EngineUnavailable
@@ -21,12 +21,10 @@ from dubline.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnxruntime
     from numpy.typing import NDArray
 
 RATE_HZ = 24_000
-_PRODUCTS_FILE = "kokoro-v1.0.products.onnx"
-_FORM_FILE = "kokoro-forms.json"
-_FORMS = ("int8", "products")
 _MAX_CHARS = 220  # memory grows with the text of one call
 _JOIN_PAUSE_S = 0.18
 
@@ -77,7 +75,7 @@ class _Plugin:
         return Capabilities(tier="best", languages=frozenset(v.language for v in rows), voices=rows, models=("v1.0",))
 
     def fingerprint(self, settings: Settings, model: str | None = None, pair: tuple[str, str] | None = None) -> str:
-        return f"{weights.KOKORO.sha256[:16]}-{chosen_form(settings)}"
+        return f"{weights.KOKORO.sha256[:16]}-{kokoro_forms.chosen(settings)}"
 
     def traits(self, language: str) -> TtsTraits:
         # Word errors of a listener model: 10.4 % as it is, 16.8 % at native rate 1.25, 11.0 % stretched by 1.25.
@@ -88,9 +86,8 @@ class _Plugin:
         if gap is not None:
             raise EngineUnavailable(gap.reason, hint=gap.command)
         with ledger.busy("load:kokoro"):
-            return Kokoro(
-                form_path(settings, chosen_form(settings)), kokoro_voices.voices_file(settings), settings.cpu_threads
-            )
+            session = kokoro_forms.open_session(settings, kokoro_forms.chosen(settings))
+            return Kokoro(session, kokoro_voices.voices_file(settings), settings.cpu_threads)
 
 
 PLUGIN = _Plugin()
@@ -101,16 +98,10 @@ class Kokoro:
 
     sample_rate_hz = RATE_HZ
 
-    def __init__(self, model: Path, voices_path: Path, threads: int) -> None:
-        import onnxruntime
+    def __init__(self, session: kokoro_forms.Session, voices_path: Path, threads: int) -> None:
         from kokoro_onnx import Kokoro as Library
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self._library = Library.from_session(session, str(voices_path))
+        self._library = Library.from_session(cast("onnxruntime.InferenceSession", session), str(voices_path))
         self.parallel = max(1, threads)
         self._room = threading.Semaphore(self.parallel)
 
@@ -174,58 +165,30 @@ def split_text(text: str, limit: int) -> list[str]:
     return [*split_text(text[:limit], limit), *split_text(text[limit:], limit)]
 
 
-def form_path(settings: Settings, form: str) -> Path:
-    """The model in one of its forms, `int8` or `products`, made on first use.
-
-    Raises:
-        EngineUnavailable: weights missing or damaged.
-    """
-    shipped = weights.joined_file(settings, weights.KOKORO)
-    if form == "int8":
-        return shipped
-    made = weights.made_file(settings, _PRODUCTS_FILE)
-    if made is not None:
-        return made
-    from dubline.engines.kokoro_graph import with_products
-
-    with weights.locked(settings):
-        made = weights.made_file(settings, _PRODUCTS_FILE)
-        if made is None:
-            made = settings.weights_dir / _PRODUCTS_FILE
-            with weights.replacing(made) as temporary:
-                with_products(shipped, temporary)
-            weights.record_made(settings, made)
-    return made
-
-
-def chosen_form(settings: Settings) -> str:
-    """`int8` or `products`: the setting's word, else what was measured on this machine, else as shipped."""
-    if settings.kokoro_form != "auto":
-        return settings.kokoro_form
-    form = weights.read_json(settings.weights_dir / _FORM_FILE).get("form")
-    return form if form in _FORMS else "int8"
-
-
 def prepare_forms(settings: Settings, echo: Callable[[str], None]) -> None:
-    """Measure both forms on this machine, once, and remember the faster one."""
-    target = settings.weights_dir / _FORM_FILE
-    if settings.kokoro_form != "auto" or "form" in weights.read_json(target):
+    """Measure the forms that this machine can run, once, and remember the fastest."""
+    forms = kokoro_forms.possible(settings)
+    if settings.kokoro_form != "auto" or set(forms) <= set(kokoro_forms.measured(settings)):
         return
-    echo("Measuring which form of Kokoro is faster here (once, half a minute).")
-    seconds = measure(settings)
-    form = min(seconds, key=lambda f: seconds[f])
-    weights.write_json(target, {"form": form, "seconds": {k: round(v, 2) for k, v in seconds.items()}})
-    echo(f"Kokoro int8 {seconds['int8']:.1f} s, products {seconds['products']:.1f} s: {form} it is.")
+    echo("Measuring which form of Kokoro is the fastest here (once, half a minute).")
+    seconds = measure(settings, forms)
+    kokoro_forms.remember(settings, seconds)
+    said = ", ".join(f"{form} {spent_s:.1f} s" for form, spent_s in seconds.items())
+    echo(f"Kokoro: {said}; {kokoro_forms.chosen(settings)} it is.")
+    if "compiled" not in forms:
+        echo(
+            "With a C compiler (gcc) on x86-64 with AVX2, Kokoro is about 1.7 times as fast: install it, set up again."
+        )
 
 
-def measure(settings: Settings, rounds: int = 4) -> dict[str, float]:
+def measure(settings: Settings, forms: Sequence[str], rounds: int = 4) -> dict[str, float]:
     """Wall seconds of two texts spoken at once, by form.
 
     The forms take turns and the best round of each counts, so that other work on the machine does not decide.
     """
     text = "O trabalho de um bom tradutor é fazer com que ninguém perceba que ele esteve ali, nem por um segundo."
     voices_path = kokoro_voices.voices_file(settings)
-    engines = {form: Kokoro(form_path(settings, form), voices_path, 2) for form in _FORMS}
+    engines = {form: Kokoro(kokoro_forms.open_session(settings, form), voices_path, 2) for form in forms}
     best = dict.fromkeys(engines, float("inf"))
     with ThreadPoolExecutor(2) as threads:
         for attempt in range(rounds):

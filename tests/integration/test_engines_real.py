@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dubline.engines import bergamot, espeak, faster_whisper, kokoro, weights
+from dubline.engines import bergamot, espeak, faster_whisper, kokoro, kokoro_forms, weights
 from dubline.engines.apertium import PIVOT
 from dubline.engines.base import SttEngine
 from dubline.engines.vad import speech_spans
@@ -142,6 +142,19 @@ def test_what_kokoro_says_is_understood(speaker: Any, whisper: SttEngine, langua
     heard = whisper.transcribe(resample(result.samples, result.sample_rate_hz), language=language)
     said = plain(" ".join(s.text for s in heard.segments))
     assert jiwer.wer(plain(text), said) < 0.25
+
+
+@pytest.mark.parametrize("form", kokoro_forms.FORMS)
+def test_every_form_of_kokoro_is_understood(settings: Settings, whisper: SttEngine, form: str) -> None:
+    if form not in kokoro_forms.possible(settings):
+        pytest.skip("no C compiler, or a processor without AVX2 and FMA")
+    text = "A arte da impressão é diferente da maioria das outras artes e ofícios representados na exposição."
+    engine = load(kokoro.PLUGIN, settings.model_copy(update={"kokoro_form": form}))
+    result = engine.synthesize(text, voice="pf_dora", language="pt-BR")
+    engine.close()
+    assert 4 < len(result.samples) / result.sample_rate_hz < 8
+    heard = whisper.transcribe(resample(result.samples, result.sample_rate_hz), language="pt-BR")
+    assert jiwer.wer(plain(text), plain(" ".join(s.text for s in heard.segments))) < 0.15
 
 
 def test_kokoro_does_not_say_the_marks_of_another_language(speaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:

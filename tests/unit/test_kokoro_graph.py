@@ -88,3 +88,35 @@ def test_what_changes_the_length_stays(tmp_path: Path) -> None:
     onnx.save(model, str(source))
     assert with_products(source, target) == 0
     assert "ConvInteger" in {n.op_type for n in onnx.load(str(target)).graph.node}
+
+
+def test_a_short_time_transform_becomes_a_convolution() -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    from dubline.engines.kokoro_parts import replace_stft
+
+    constants = {
+        "step": np.array(5),
+        "window": np.hanning(21)[:20].astype(np.float32),
+        "length": np.array(20),
+    }
+    graph = helper.make_graph(
+        [helper.make_node("STFT", ["x", "step", "window", "length"], ["y"], name="stft", onesided=1)],
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, None])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v, k) for k, v in constants.items()],
+    )
+    x = np.random.default_rng(5).standard_normal((1, 1000)).astype(np.float32)
+
+    def run() -> np.ndarray:
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        return session.run(None, {"x": x})[0]
+
+    before = run()
+    replace_stft(graph, lambda name: constants[name])
+    assert "STFT" not in {n.op_type for n in graph.node}
+    after = run()
+    assert after.shape == before.shape == (1, 197, 11, 2)
+    assert after == pytest.approx(before, abs=1e-4)

@@ -1,0 +1,201 @@
+"""Kokoro with the residual blocks of its generator as code that a C compiler makes on this machine."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import platform
+import shutil
+import subprocess
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dubline.engines import weights
+from dubline.engines.kokoro_parts import FILTERS, GRAPHS, GROUPS, NOISE, SOURCES, SUMS, UPSAMPLED, style_names
+from dubline.errors import EngineUnavailable
+from dubline.settings import Settings
+
+if TYPE_CHECKING:
+    import onnxruntime
+    from numpy.typing import NDArray
+
+_SOURCE = files("dubline.engines") / "kokoro_blocks.c"
+_COMPILERS = ("cc", "gcc", "clang")
+_OPTIONS = ("-O3", "-mavx2", "-mfma", "-shared", "-fPIC")
+_COMPILE_DEADLINE_S = 120.0
+_ARRAYS = ("panels", "scales", "bias", "sums", "alpha")
+_STEP, _TILE = 128, 6  # as in kokoro_blocks.c
+_EPSILON = 1e-5  # of the normalisation, as in the graph
+
+
+@cache
+def cpu_can() -> bool:
+    """Whether this processor has the instructions (AVX2, FMA), as Linux tells."""
+    try:
+        said = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    flags = next((line.split() for line in said.splitlines() if line.startswith("flags")), [])
+    return platform.machine() == "x86_64" and {"avx2", "fma"} <= set(flags)
+
+
+def compiler() -> str | None:
+    return next((found for name in _COMPILERS if (found := shutil.which(name))), None)
+
+
+@cache
+def library_name() -> str:
+    """The name says which source it was made of."""
+    return f"kokoro-blocks-{hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:12]}.so"
+
+
+def is_here(settings: Settings) -> bool:
+    """Whether the compiled code was made here and this processor can run it."""
+    return cpu_can() and (settings.weights_dir / library_name()).is_file()
+
+
+def can_be_made(settings: Settings) -> bool:
+    return is_here(settings) or (cpu_can() and compiler() is not None)
+
+
+def library_file(settings: Settings) -> Path:
+    """The compiled code, made on first use.
+
+    Raises:
+        EngineUnavailable: no compiler, an unfit processor, or the compiler failed.
+    """
+    made = weights.made_file(settings, library_name())
+    if made is not None:
+        return made
+    if not cpu_can():
+        raise EngineUnavailable("This processor has no AVX2 and FMA.", hint="Set KOKORO_FORM to products or int8.")
+    command = compiler()
+    if command is None:
+        raise EngineUnavailable("There is no C compiler here.", hint="Install gcc, or set KOKORO_FORM to products.")
+    target = settings.weights_dir / library_name()
+    with weights.locked(settings), weights.replacing(target) as temporary, as_file(_SOURCE) as source:
+        _compile(command, source, temporary)
+    weights.record_made(settings, target)
+    return target
+
+
+def _compile(command: str, source: Path, target: Path) -> None:
+    try:
+        done = subprocess.run(
+            [command, *_OPTIONS, "-o", str(target), str(source), "-lm"],
+            capture_output=True,
+            timeout=_COMPILE_DEADLINE_S,
+            check=False,
+        )
+    except (subprocess.TimeoutExpired, OSError) as error:
+        raise EngineUnavailable("The C compiler did not run.", hint="Set KOKORO_FORM to products.") from error
+    if done.returncode:
+        raise EngineUnavailable("The C compiler failed.", hint="Set KOKORO_FORM to products.")
+
+
+class _Struct(ctypes.Structure):
+    """`filter` in kokoro_blocks.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("channels", "taps", "dilation")),
+        *((name, ctypes.c_void_p) for name in _ARRAYS),
+    )
+
+
+class _Filter:
+    """One filter, and the arrays that its struct points into."""
+
+    def __init__(self, parts: Any, block: str, index: int) -> None:
+        stem = f"{block}.{index}"
+        self._arrays = {k: np.ascontiguousarray(parts[f"{stem}.{k}"]) for k in _ARRAYS}
+        taps, dilation = int(parts[f"{stem}.taps"]), int(parts[f"{stem}.dilation"])
+        self.channels = len(self._arrays["bias"])
+        self.reach = (taps - 1) * dilation
+        self.styles = style_names(block, index)
+        pointers = {k: array.ctypes.data for k, array in self._arrays.items()}
+        self._struct = _Struct(channels=self.channels, taps=taps, dilation=dilation, **pointers)
+        self.address = ctypes.addressof(self._struct)
+
+
+class CompiledSession:
+    """Looks like an onnxruntime session of the whole model to who calls it."""
+
+    def __init__(self, parts: Path, library: Path, options: onnxruntime.SessionOptions) -> None:
+        import onnxruntime
+
+        code = ctypes.CDLL(str(library))
+        pointer, count = ctypes.c_void_p, ctypes.c_int64
+        code.moments_of.argtypes = [pointer, count, ctypes.c_int32, pointer]
+        code.filter_rows.argtypes = [pointer, pointer, count, *[pointer] * 6]
+        code.moments_of.restype = code.filter_rows.restype = None
+        self._code = code
+        self._model_path = str(parts)  # kokoro-onnx checks that it is there
+        with np.load(parts) as archive:
+            graphs: list[Any] = [
+                onnxruntime.InferenceSession(archive[name].tobytes(), options, providers=["CPUExecutionProvider"])
+                for name in GRAPHS
+            ]
+            blocks = [*NOISE, *GROUPS[0], *GROUPS[1]]
+            self._filters = {b: [_Filter(archive, b, i) for i in range(FILTERS)] for b in blocks}
+        self._front, self._middle, self._end = graphs
+        self._front_outputs = [o.name for o in self._front.get_outputs()]
+
+    def get_inputs(self) -> Any:
+        return self._front.get_inputs()
+
+    def get_outputs(self) -> Any:
+        return self._end.get_outputs()
+
+    def get_modelmeta(self) -> Any:
+        return self._front.get_modelmeta()
+
+    def run(self, names: list[str] | None, feeds: dict[str, Any]) -> list[NDArray[np.float32]]:
+        """The model's one output, the sound, in a list."""
+        given = dict(zip(self._front_outputs, self._front.run(None, feeds), strict=True))
+        x = self._group(0, given[f"{UPSAMPLED[0]}.rows"], given)
+        (x,) = self._middle.run(None, {f"{SUMS[0]}.rows": x})
+        x = self._group(1, x, given)
+        return self._end.run(names, {f"{SUMS[1]}.rows": x})
+
+    def _group(self, group: int, x: NDArray[np.float32], given: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The sum of a group's blocks over the upsampled sound and its source: [1, time, channels] in and out."""
+        x = x + self._block(NOISE[group], given[f"{SOURCES[group]}.rows"], given)
+        first, *others = (self._block(name, x, given) for name in GROUPS[group])
+        for other in others:
+            first += other
+        return first
+
+    def _block(self, name: str, x: NDArray[np.float32], given: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Three pairs of filters, x + f2(f1(x)), each filter behind its normalisation."""
+        filters = self._filters[name]
+        x = x.copy()
+        _, rows, channels = x.shape
+        between = np.empty_like(x)
+        moments = np.empty((2, channels))
+        reach = max(f.reach for f in filters)
+        scratch = np.empty((_STEP + _TILE + reach) * channels * 5 // 4, np.float32)  # floats, then as many bytes
+        self._code.moments_of(x.ctypes.data, rows, channels, moments.ctypes.data)
+        for index, one in enumerate(filters):
+            mean, square = moments / rows
+            gain, shift = (given[s].reshape(-1) for s in one.styles)
+            gain = gain / np.sqrt(np.maximum(square - mean**2, 0) + _EPSILON)
+            shift = shift - mean * gain
+            gain, shift = gain.astype(np.float32), shift.astype(np.float32)
+            is_second = index % 2 == 1
+            source, target = (between, x) if is_second else (x, between)
+            self._code.filter_rows(
+                one.address,
+                source.ctypes.data,
+                rows,
+                gain.ctypes.data,
+                shift.ctypes.data,
+                x.ctypes.data if is_second else None,
+                target.ctypes.data,
+                moments.ctypes.data,
+                scratch.ctypes.data,
+            )
+        return x

@@ -1,0 +1,157 @@
+"""Cuts Kokoro's graph around the residual blocks of its generator, which then run as compiled code.
+
+Nearly all multiplications of the generator (an iSTFTNet with Snake, as in StyleTTS 2) are in eight residual blocks. The
+graph in its form of products is cut into what comes before the first of them, what lies between the two groups, and
+what follows; the filters are laid out as `kokoro_blocks.c` reads them. All of it goes into one archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx
+
+GRAPHS = ("front", "middle", "end")
+NOISE = ("noise_res.0", "noise_res.1")
+"""The blocks of the sound's source, one before each group."""
+GROUPS = (("resblocks.0", "resblocks.1", "resblocks.2"), ("resblocks.3", "resblocks.4", "resblocks.5"))
+"""Blocks whose outputs are added."""
+FILTERS = 6
+"""Filters of a block: three pairs."""
+
+_GENERATOR = "/decoder/decoder/generator"
+UPSAMPLED = (f"{_GENERATOR}/ups.0/ConvTranspose_output_0", f"{_GENERATOR}/reflection_pad/Pad_output_0")
+SOURCES = (f"{_GENERATOR}/noise_convs.0/Conv_output_0", f"{_GENERATOR}/noise_convs.1/Conv_output_0")
+SUMS = (f"{_GENERATOR}/Add_4_output_0", f"{_GENERATOR}/Add_7_output_0")
+"""Tensors at the cuts, one of each group: into it, its source, the sum of its blocks (a third of it goes on)."""
+
+
+def style_names(block: str, index: int) -> tuple[str, str]:
+    """The tensors with gain and shift of a filter's input, shape [1, channels, 1]."""
+    pair, half = divmod(index, 2)
+    stem = f"{_GENERATOR}/{block}/adain{half + 1}.{pair}"
+    return f"{stem}/Add_1_output_0", f"{stem}/Slice_1_output_0"
+
+
+def write_parts(products: Path, target: Path) -> None:
+    """Write the archive (npz): three graphs as bytes, and five arrays and two numbers a filter.
+
+    At the cuts, sound lies in rows: [1, time, channels].
+
+    Args:
+        products: Kokoro as `kokoro_graph.with_products` wrote it.
+        target: The archive.
+
+    Raises:
+        ValueError: the graph has not the known nodes and weights.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(str(products))
+    constants = {i.name: i for i in model.graph.initializer}
+
+    def array(name: str) -> np.ndarray:
+        if name not in constants:
+            raise ValueError(f"{name} is not in the graph")
+        return numpy_helper.to_array(constants[name])
+
+    arrays: dict[str, np.ndarray] = {}
+    blocks = [*NOISE, *GROUPS[0], *GROUPS[1]]
+    for block in blocks:
+        for index in range(FILTERS):
+            arrays |= {f"{block}.{index}.{k}": v for k, v in _filter(array, block, index).items()}
+    replace_stft(model.graph, array)
+    styles = [name for block in blocks for index in range(FILTERS) for name in style_names(block, index)]
+    parts = {
+        "front": _cut(model, [], [UPSAMPLED[0], *SOURCES], styles),
+        "middle": _cut(model, [SUMS[0]], [UPSAMPLED[1]], []),
+        "end": _cut(model, [SUMS[1]], [], [model.graph.output[0].name]),
+    }
+    arrays |= {k: np.frombuffer(v.SerializeToString(), np.uint8) for k, v in parts.items()}
+    with target.open("wb") as out:
+        np.savez(out, allow_pickle=False, **arrays)
+
+
+def _filter(array: Any, block: str, index: int) -> dict[str, np.ndarray]:
+    pair, half = divmod(index, 2)
+    stem = f"{_GENERATOR}/{block}/convs{half + 1}.{pair}/Conv_quant"
+    weights = array(f"{stem}/weights")
+    channels = weights.shape[1]
+    taps = weights.shape[0] // channels
+    alpha = array(f"decoder.decoder.generator.{block}.alpha{half + 1}.{pair}").reshape(-1)
+    return {
+        "panels": panels(weights),
+        "scales": array(f"{stem}/scales"),
+        "bias": array(f"{stem}/bias"),
+        "sums": weights.sum(axis=0, dtype=np.int32),
+        "alpha": np.concatenate([alpha, 1 / alpha]).astype(np.float32),
+        "taps": np.array(taps),
+        "dilation": array(f"{stem}/from1")[0],
+    }
+
+
+def panels(weights: np.ndarray) -> np.ndarray:
+    """Weights int8 [taps * inputs, outputs] in the order `kokoro_blocks.c` reads them: 16 outputs, by four inputs."""
+    rows, outputs = weights.shape
+    return np.ascontiguousarray(weights.reshape(rows // 4, 4, outputs // 16, 2, 8).transpose(2, 0, 3, 4, 1)).reshape(-1)
+
+
+def _cut(
+    model: onnx.ModelProto, rows_in: Sequence[str], rows_out: Sequence[str], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """The nodes that lead from some tensors (or the model's inputs) to others, with sound in rows at its borders."""
+    from onnx import TensorProto, helper
+
+    graph = model.graph
+    needed, nodes = {*rows_out, *outputs}, []
+    for node in reversed(graph.node):
+        if any(o in needed for o in node.output) and not any(o in rows_in for o in node.output):
+            nodes.append(node)
+            needed.update(i for i in node.input if i)
+    nodes.reverse()
+    before = [helper.make_node("Transpose", [f"{n}.rows"], [n], perm=[0, 2, 1]) for n in rows_in]
+    after = [helper.make_node("Transpose", [n], [f"{n}.rows"], perm=[0, 2, 1]) for n in rows_out]
+    of_model = {o.name: o for o in graph.output}
+    cut = helper.make_graph(
+        [*before, *nodes, *after],
+        "part",
+        [i for i in graph.input if i.name in needed]
+        + [helper.make_tensor_value_info(f"{n}.rows", TensorProto.FLOAT, [1, None, None]) for n in rows_in],
+        [helper.make_tensor_value_info(f"{n}.rows", TensorProto.FLOAT, None) for n in rows_out]
+        + [of_model.get(n) or helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
+        [i for i in graph.initializer if i.name in needed],
+    )
+    return helper.make_model(cut, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
+def replace_stft(graph: onnx.GraphProto, array: Any) -> None:
+    """Put a convolution with windowed waves in place of the STFT: onnxruntime's takes a fifth of the front's time."""
+    from onnx import helper, numpy_helper
+
+    node = next((n for n in graph.node if n.op_type == "STFT"), None)
+    if node is None:
+        raise ValueError("the graph has no STFT")
+    signal, step, window, length = node.input
+    taps = int(array(length))
+    bins = taps // 2 + 1
+    angle = 2 * np.pi * np.outer(np.arange(bins), np.arange(taps)) / taps
+    waves = (np.concatenate([np.cos(angle), -np.sin(angle)]) * array(window)).astype(np.float32)[:, None]
+    made = {"waves": waves, "axis": np.array([1], np.int64), "shape": np.array([1, 2, bins, -1], np.int64)}
+    stem = node.name
+    nodes = [
+        helper.make_node("Unsqueeze", [signal, f"{stem}/axis"], [f"{stem}/signal"]),
+        helper.make_node("Conv", [f"{stem}/signal", f"{stem}/waves"], [f"{stem}/conv"], strides=[int(array(step))]),
+        helper.make_node("Reshape", [f"{stem}/conv", f"{stem}/shape"], [f"{stem}/parts"]),
+        helper.make_node("Transpose", [f"{stem}/parts"], [node.output[0]], perm=[0, 3, 2, 1]),
+    ]
+    at = list(graph.node).index(node)
+    kept = [*graph.node[:at], *nodes, *graph.node[at + 1 :]]
+    del graph.node[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(numpy_helper.from_array(v, f"{stem}/{k}") for k, v in made.items())

@@ -1,0 +1,183 @@
+"""The compiled filters of Kokoro give what numpy gives, and are only chosen where they can run."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dubline.engines import kokoro_compiled, kokoro_forms
+from dubline.engines.kokoro_parts import panels
+from dubline.errors import EngineUnavailable
+from dubline.settings import Settings
+
+needs_compiler = pytest.mark.skipif(
+    not (kokoro_compiled.cpu_can() and kokoro_compiled.compiler()), reason="needs a C compiler, AVX2 and FMA"
+)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(dubline_home=tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def code(settings: Settings) -> Any:
+    library = ctypes.CDLL(str(kokoro_compiled.library_file(settings)))
+    library.filter_rows.restype = library.moments_of.restype = None
+    return library
+
+
+class OneFilter:
+    """A filter with random (or given) weights, called as the session calls it, and what it should give."""
+
+    def __init__(self, taps: int, dilation: int, channels: int = 32, weights: np.ndarray | None = None) -> None:
+        rng = np.random.default_rng(taps * 10 + dilation)
+        self.taps, self.dilation, self.channels = taps, dilation, channels
+        given = rng.integers(-63, 64, (taps * channels, channels)) if weights is None else weights
+        self.weights = given.astype(np.int8)
+        self.scales = rng.uniform(0.5e-3, 1e-3, channels).astype(np.float32)
+        self.bias = rng.standard_normal(channels).astype(np.float32)
+        alpha = rng.uniform(0.3, 3, channels).astype(np.float32)
+        self.parts = {
+            "f.0.panels": panels(self.weights),
+            "f.0.scales": self.scales,
+            "f.0.bias": self.bias,
+            "f.0.sums": self.weights.sum(axis=0, dtype=np.int32),
+            "f.0.alpha": np.concatenate([alpha, 1 / alpha]),
+            "f.0.taps": np.array(taps),
+            "f.0.dilation": np.array(dilation),
+        }
+        self.alpha = alpha
+        self.gain = rng.uniform(0.5, 2, channels).astype(np.float32)
+        self.shift = rng.standard_normal(channels).astype(np.float32)
+
+    def __call__(self, code: Any, x: np.ndarray, residual: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        one = kokoro_compiled._Filter(self.parts, "f", 0)
+        y = np.full_like(x, np.nan) if residual is None else residual
+        moments = np.empty((2, self.channels))
+        scratch = np.empty((134 + one.reach) * self.channels * 5 // 4, np.float32)
+        code.filter_rows(
+            ctypes.c_void_p(one.address),
+            *(ctypes.c_void_p(x.ctypes.data), ctypes.c_int64(len(x))),
+            *(ctypes.c_void_p(a.ctypes.data) for a in (self.gain, self.shift)),
+            ctypes.c_void_p(None if residual is None else residual.ctypes.data),
+            *(ctypes.c_void_p(a.ctypes.data) for a in (y, moments, scratch)),
+        )
+        return y, moments
+
+    def bent(self, x: np.ndarray) -> np.ndarray:
+        v = x.astype(np.float64) * self.gain + self.shift
+        return v + np.sin(self.alpha * v) ** 2 / self.alpha
+
+    def wanted(self, x: np.ndarray) -> np.ndarray:
+        reach = (self.taps - 1) // 2 * self.dilation
+        padded = np.pad(self.bent(x), ((reach, reach), (0, 0)))
+        taps = self.weights.reshape(self.taps, self.channels, self.channels) * self.scales.astype(np.float64)
+        return sum(padded[k * self.dilation :][: len(x)] @ taps[k] for k in range(self.taps)) + self.bias
+
+
+@needs_compiler
+@pytest.mark.parametrize(("taps", "dilation"), [(1, 1), (3, 1), (7, 3), (11, 5)])
+@pytest.mark.parametrize("rows", [1, 5, 128, 300])
+def test_a_filter_is_the_convolution_it_stands_for(code: Any, taps: int, dilation: int, rows: int) -> None:
+    one = OneFilter(taps, dilation)
+    x = np.random.default_rng(rows).standard_normal((rows, 32)).astype(np.float32) * 3
+    got, moments = one(code, x)
+    want = one.wanted(x)
+    assert np.abs(got - want).std() < 0.02 * want.std()
+    assert moments == pytest.approx(np.stack([got.sum(axis=0), (got**2).sum(axis=0)]), rel=1e-4, abs=1e-2)
+
+
+@needs_compiler
+def test_a_residual_is_added_in_place(code: Any) -> None:
+    one = OneFilter(3, 1)
+    rng = np.random.default_rng(1)
+    x, residual = (rng.standard_normal((200, 32)).astype(np.float32) for _ in range(2))
+    plain, _ = one(code, x)
+    got, moments = one(code, x, kept := residual.copy())
+    assert got is kept
+    assert got == pytest.approx(plain + residual, abs=1e-5)
+    assert moments[0] == pytest.approx(got.sum(axis=0), abs=1e-2)
+
+
+@needs_compiler
+@pytest.mark.parametrize("weight", [63, -63])
+def test_the_largest_products_do_not_overflow(code: Any, weight: int) -> None:
+    one = OneFilter(11, 1, 64, np.full((11 * 64, 64), weight))
+    x = np.full((40, 64), 50, np.float32)
+    x[20:] = -50  # the range has both signs, so the zero lies in its middle and bytes reach both of its ends
+    got, _ = one(code, x)
+    want = one.wanted(x)
+    assert np.abs(got - want).max() < 0.02 * np.abs(want).max()
+
+
+@needs_compiler
+@pytest.mark.parametrize("seconds", [1, 7])
+def test_steps_have_scales_of_their_own(code: Any, seconds: int) -> None:
+    """Quiet sound keeps its detail beside a loud outburst that is far enough away."""
+    one = OneFilter(3, 1)
+    one.shift[:] = 0
+    rng = np.random.default_rng(seconds)
+    x = rng.standard_normal((seconds * 800, 32)).astype(np.float32) * 0.01
+    x[-1] = 300
+    got, _ = one(code, x)
+    want = one.wanted(x)
+    assert np.abs(got - want)[:500].std() < 0.02 * (want - one.bias)[:500].std()
+
+
+@needs_compiler
+def test_moments_of_rows(code: Any) -> None:
+    x = np.random.default_rng(0).standard_normal((1001, 64)).astype(np.float32) + 2
+    moments = np.empty((2, 64))
+    code.moments_of(
+        ctypes.c_void_p(x.ctypes.data), ctypes.c_int64(1001), ctypes.c_int32(64), ctypes.c_void_p(moments.ctypes.data)
+    )
+    assert moments == pytest.approx(np.stack([x.sum(axis=0), (x.astype(np.float64) ** 2).sum(axis=0)]), rel=1e-5)
+
+
+@needs_compiler
+def test_damaged_code_is_compiled_again(tmp_path: Path) -> None:
+    settings = Settings(dubline_home=tmp_path)
+    made = kokoro_compiled.library_file(settings)
+    whole = made.read_bytes()
+    made.write_bytes(whole[:100])
+    assert kokoro_compiled.library_file(settings).read_bytes() == whole
+
+
+def test_the_fastest_form_that_can_run_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(dubline_home=tmp_path, kokoro_form="auto")
+    assert kokoro_forms.chosen(settings) == "int8"
+    kokoro_forms.remember(settings, {"int8": 4.0, "products": 3.0, "compiled": 2.0})
+    monkeypatch.setattr(kokoro_compiled, "is_here", lambda settings: True)
+    assert kokoro_forms.chosen(settings) == "compiled"
+    monkeypatch.setattr(kokoro_compiled, "is_here", lambda settings: False)
+    assert kokoro_forms.chosen(settings) == "products"
+    assert kokoro_forms.chosen(settings.model_copy(update={"kokoro_form": "int8"})) == "int8"
+
+
+def test_a_measurement_before_the_compiled_form_is_not_enough(tmp_path: Path) -> None:
+    settings = Settings(dubline_home=tmp_path)
+    settings.weights_dir.mkdir(parents=True)
+    (settings.weights_dir / "kokoro-forms.json").write_text(
+        json.dumps({"form": "products", "seconds": {"int8": 4.0, "products": 3.0}})
+    )
+    assert kokoro_forms.chosen(settings) == "products"
+    assert set(kokoro_forms.measured(settings)) == {"int8", "products"}
+
+
+def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(dubline_home=tmp_path)
+    monkeypatch.setattr(kokoro_compiled, "cpu_can", lambda: True)
+    monkeypatch.setattr(kokoro_compiled, "compiler", lambda: None)
+    assert kokoro_forms.possible(settings) == ("int8", "products")
+    with pytest.raises(EngineUnavailable) as caught:
+        kokoro_compiled.library_file(settings)
+    assert "gcc" in (caught.value.hint or "")
+    monkeypatch.setattr(kokoro_compiled, "cpu_can", lambda: False)
+    with pytest.raises(EngineUnavailable, match="AVX2"):
+        kokoro_compiled.library_file(settings)
