@@ -7,7 +7,7 @@ import threading
 from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dubline import ledger
 from dubline.engines import weights
@@ -123,14 +123,15 @@ PLUGIN = _Plugin()
 class Whisper:
     def __init__(self, model: str, settings: Settings, *, is_local: bool) -> None:
         import ctranslate2
-        from faster_whisper import WhisperModel
+
+        from dubline.engines.whisper_model import Model
 
         gpu = settings.enable_gpu and ctranslate2.get_cuda_device_count() > 0
         # Two calls side by side with half of the threads each do two thirds more than one call with all of them: the
         # decoder's steps are too small to be shared. More than two would leave a short clip, one chunk, to one thread.
         self.parallel = 1 if gpu or settings.cpu_threads < 2 else 2
         try:
-            self._model: Any = WhisperModel(
+            self._model = Model(
                 model,
                 device="cuda" if gpu else "cpu",
                 compute_type="float16" if gpu else "int8",
@@ -183,6 +184,8 @@ class Whisper:
             except RuntimeError as error:
                 kind = EngineOutOfMemory if "memory" in str(error).lower() else EngineError
                 raise kind("Whisper failed on a part of the sound.") from error
+            finally:
+                self._model.forget()
         return SttResult(
             language=language_tag(info.language),
             language_probability=float(info.language_probability),
@@ -192,6 +195,7 @@ class Whisper:
     def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:
         with self._room, ledger.busy("stt:faster-whisper"):
             language, probability, _ = self._model.detect_language(audio)
+            self._model.forget()
         return language_tag(language), float(probability)
 
     def close(self) -> None:

@@ -7,19 +7,19 @@ import hashlib
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dubline.engines import weights
-from dubline.engines.kokoro_parts import FILTERS, GRAPHS, GROUPS, NOISE, SOURCES, SUMS, UPSAMPLED, style_names
+from dubline.engines.kokoro_parts import BLOCKS, FILTERS, GROUPS, NOISE, SOURCES, SUMS, UPSAMPLED, style_names
 from dubline.errors import EngineUnavailable
 from dubline.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnxruntime
     from numpy.typing import NDArray
 
@@ -110,6 +110,8 @@ class _Filter:
     """One filter, and the arrays that its struct points into."""
 
     def __init__(self, parts: Any, block: str, index: int) -> None:
+        import numpy as np
+
         stem = f"{block}.{index}"
         self._arrays = {k: np.ascontiguousarray(parts[f"{stem}.{k}"]) for k in _ARRAYS}
         taps, dilation = int(parts[f"{stem}.taps"]), int(parts[f"{stem}.dilation"])
@@ -124,7 +126,10 @@ class _Filter:
 class CompiledSession:
     """Looks like an onnxruntime session of the whole model to who calls it."""
 
-    def __init__(self, parts: Path, library: Path, options: onnxruntime.SessionOptions) -> None:
+    def __init__(
+        self, graphs: Sequence[Path], filters: Path, library: Path, options: onnxruntime.SessionOptions
+    ) -> None:
+        import numpy as np
         import onnxruntime
 
         code = ctypes.CDLL(str(library))
@@ -133,15 +138,13 @@ class CompiledSession:
         code.filter_rows.argtypes = [pointer, pointer, count, *[pointer] * 6]
         code.moments_of.restype = code.filter_rows.restype = None
         self._code = code
-        self._model_path = str(parts)  # kokoro-onnx checks that it is there
-        with np.load(parts) as archive:
-            graphs: list[Any] = [
-                onnxruntime.InferenceSession(archive[name].tobytes(), options, providers=["CPUExecutionProvider"])
-                for name in GRAPHS
-            ]
-            blocks = [*NOISE, *GROUPS[0], *GROUPS[1]]
-            self._filters = {b: [_Filter(archive, b, i) for i in range(FILTERS)] for b in blocks}
-        self._front, self._middle, self._end = graphs
+        self._model_path = str(graphs[0])  # kokoro-onnx checks that it is there
+        sessions: list[Any] = [
+            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]) for path in graphs
+        ]
+        self._front, self._middle, self._end = sessions
+        with np.load(filters) as archive:
+            self._filters = {b: [_Filter(archive, b, i) for i in range(FILTERS)] for b in BLOCKS}
         self._front_outputs = [o.name for o in self._front.get_outputs()]
 
     def get_inputs(self) -> Any:
@@ -171,6 +174,8 @@ class CompiledSession:
 
     def _block(self, name: str, x: NDArray[np.float32], given: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """Three pairs of filters, x + f2(f1(x)), each filter behind its normalisation."""
+        import numpy as np
+
         filters = self._filters[name]
         x = x.copy()
         _, rows, channels = x.shape

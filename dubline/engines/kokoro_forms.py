@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from dubline.engines import kokoro_compiled, weights
+from dubline.engines import kokoro_compiled, kokoro_parts, weights
 from dubline.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 FORMS = ("int8", "products", "compiled")
 _PRODUCTS_FILE = "kokoro-v1.0.products.onnx"
-_PARTS_FILE = "kokoro-v1.0.parts.npz"
 _MEASURED_FILE = "kokoro-forms.json"
 
 
@@ -61,7 +61,8 @@ def open_session(settings: Settings, form: str) -> Session:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if form == "compiled":
         library = kokoro_compiled.library_file(settings)
-        return kokoro_compiled.CompiledSession(_parts_file(settings), library, options)
+        graphs = [_part_file(settings, part) for part in kokoro_parts.GRAPHS]
+        return kokoro_compiled.CompiledSession(graphs, _filters_file(settings), library, options)
     model = _products_file(settings) if form == "products" else weights.joined_file(settings, weights.KOKORO)
     return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
@@ -73,11 +74,21 @@ def _products_file(settings: Settings) -> Path:
     return _made(settings, _PRODUCTS_FILE, shipped, with_products)
 
 
-def _parts_file(settings: Settings) -> Path:
-    from dubline.engines.kokoro_parts import write_parts
+def _derived_file(settings: Settings, name: str, make: Callable[[Path, Path], object]) -> Path:
+    """What is made of the products, which need not be there when it is."""
+    return weights.made_file(settings, name) or _made(settings, name, _products_file(settings), make)
 
-    made = weights.made_file(settings, _PARTS_FILE)
-    return made or _made(settings, _PARTS_FILE, _products_file(settings), write_parts)
+
+def _part_file(settings: Settings, part: str) -> Path:
+    from dubline.engines.kokoro_parts import write_graph
+
+    return _derived_file(settings, f"kokoro-v1.0.{part}.onnx", partial(write_graph, part=part))
+
+
+def _filters_file(settings: Settings) -> Path:
+    from dubline.engines.kokoro_parts import write_filters
+
+    return _derived_file(settings, "kokoro-v1.0.filters.npz", write_filters)
 
 
 def _made(settings: Settings, name: str, source: Path, make: Callable[[Path, Path], object]) -> Path:

@@ -2,18 +2,17 @@
 
 Nearly all multiplications of the generator (an iSTFTNet with Snake, as in StyleTTS 2) are in eight residual blocks. The
 graph in its form of products is cut into what comes before the first of them, what lies between the two groups, and
-what follows; the filters are laid out as `kokoro_blocks.c` reads them. All of it goes into one archive.
+what follows; the filters are laid out as `kokoro_blocks.c` reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
 GRAPHS = ("front", "middle", "end")
@@ -21,6 +20,7 @@ NOISE = ("noise_res.0", "noise_res.1")
 """The blocks of the sound's source, one before each group."""
 GROUPS = (("resblocks.0", "resblocks.1", "resblocks.2"), ("resblocks.3", "resblocks.4", "resblocks.5"))
 """Blocks whose outputs are added."""
+BLOCKS = (*NOISE, *GROUPS[0], *GROUPS[1])
 FILTERS = 6
 """Filters of a block: three pairs."""
 
@@ -38,47 +38,63 @@ def style_names(block: str, index: int) -> tuple[str, str]:
     return f"{stem}/Add_1_output_0", f"{stem}/Slice_1_output_0"
 
 
-def write_parts(products: Path, target: Path) -> None:
-    """Write the archive (npz): three graphs as bytes, and five arrays and two numbers a filter.
-
-    At the cuts, sound lies in rows: [1, time, channels].
+def write_filters(products: Path, target: Path) -> None:
+    """Write the archive (npz) of all filters: five arrays and two numbers each.
 
     Args:
         products: Kokoro as `kokoro_graph.with_products` wrote it.
         target: The archive.
 
     Raises:
-        ValueError: the graph has not the known nodes and weights.
+        ValueError: the graph has not the known weights.
+    """
+    import numpy as np
+    import onnx
+
+    array = _reader(onnx.load(str(products)).graph)
+    arrays: dict[str, np.ndarray] = {}
+    for block in BLOCKS:
+        for index in range(FILTERS):
+            arrays |= {f"{block}.{index}.{k}": v for k, v in _filter(array, block, index).items()}
+    with target.open("wb") as out:
+        np.savez(out, allow_pickle=False, **arrays)
+
+
+def write_graph(products: Path, target: Path, part: str) -> None:
+    """Write one of `GRAPHS`. At the cuts, sound lies in rows: [1, time, channels].
+
+    Raises:
+        ValueError: the graph has not the known nodes.
     """
     import onnx
-    from onnx import numpy_helper
 
     model = onnx.load(str(products))
-    constants = {i.name: i for i in model.graph.initializer}
+    replace_stft(model.graph, _reader(model.graph))
+    styles = [name for block in BLOCKS for index in range(FILTERS) for name in style_names(block, index)]
+    cuts: dict[str, tuple[list[str], list[str], list[str]]] = {
+        "front": ([], [UPSAMPLED[0], *SOURCES], styles),
+        "middle": ([SUMS[0]], [UPSAMPLED[1]], []),
+        "end": ([SUMS[1]], [], [model.graph.output[0].name]),
+    }
+    onnx.save(_cut(model, *cuts[part]), str(target))
+
+
+def _reader(graph: onnx.GraphProto) -> Callable[[str], np.ndarray]:
+    from onnx import numpy_helper
+
+    constants = {i.name: i for i in graph.initializer}
 
     def array(name: str) -> np.ndarray:
         if name not in constants:
             raise ValueError(f"{name} is not in the graph")
         return numpy_helper.to_array(constants[name])
 
-    arrays: dict[str, np.ndarray] = {}
-    blocks = [*NOISE, *GROUPS[0], *GROUPS[1]]
-    for block in blocks:
-        for index in range(FILTERS):
-            arrays |= {f"{block}.{index}.{k}": v for k, v in _filter(array, block, index).items()}
-    replace_stft(model.graph, array)
-    styles = [name for block in blocks for index in range(FILTERS) for name in style_names(block, index)]
-    parts = {
-        "front": _cut(model, [], [UPSAMPLED[0], *SOURCES], styles),
-        "middle": _cut(model, [SUMS[0]], [UPSAMPLED[1]], []),
-        "end": _cut(model, [SUMS[1]], [], [model.graph.output[0].name]),
-    }
-    arrays |= {k: np.frombuffer(v.SerializeToString(), np.uint8) for k, v in parts.items()}
-    with target.open("wb") as out:
-        np.savez(out, allow_pickle=False, **arrays)
+    return array
 
 
-def _filter(array: Any, block: str, index: int) -> dict[str, np.ndarray]:
+def _filter(array: Callable[[str], np.ndarray], block: str, index: int) -> dict[str, np.ndarray]:
+    import numpy as np
+
     pair, half = divmod(index, 2)
     stem = f"{_GENERATOR}/{block}/convs{half + 1}.{pair}/Conv_quant"
     weights = array(f"{stem}/weights")
@@ -98,6 +114,8 @@ def _filter(array: Any, block: str, index: int) -> dict[str, np.ndarray]:
 
 def panels(weights: np.ndarray) -> np.ndarray:
     """Weights int8 [taps * inputs, outputs] in the order `kokoro_blocks.c` reads them: 16 outputs, by four inputs."""
+    import numpy as np
+
     rows, outputs = weights.shape
     return np.ascontiguousarray(weights.reshape(rows // 4, 4, outputs // 16, 2, 8).transpose(2, 0, 3, 4, 1)).reshape(-1)
 
@@ -130,8 +148,9 @@ def _cut(
     return helper.make_model(cut, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
-def replace_stft(graph: onnx.GraphProto, array: Any) -> None:
+def replace_stft(graph: onnx.GraphProto, array: Callable[[str], np.ndarray]) -> None:
     """Put a convolution with windowed waves in place of the STFT: onnxruntime's takes a fifth of the front's time."""
+    import numpy as np
     from onnx import helper, numpy_helper
 
     node = next((n for n in graph.node if n.op_type == "STFT"), None)

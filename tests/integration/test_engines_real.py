@@ -144,6 +144,27 @@ def test_what_kokoro_says_is_understood(speaker: Any, whisper: SttEngine, langua
     assert jiwer.wer(plain(text), said) < 0.25
 
 
+def test_whisper_encodes_a_window_once(
+    whisper: SttEngine, kennedy: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding the language and recognising the words share the first window, and nothing else does."""
+    import faster_whisper as library
+
+    encoded: list[int] = []
+    inner = library.WhisperModel.encode
+    monkeypatch.setattr(
+        library.WhisperModel, "encode", lambda self, features: (encoded.append(1), inner(self, features))[1]
+    )
+    named = whisper.transcribe(kennedy, language="en")
+    assert len(encoded) == 1
+    found = whisper.transcribe(kennedy, language=None)
+    assert len(encoded) == 2
+    assert [s.text for s in found.segments] == [s.text for s in named.segments]
+    other = whisper.transcribe(kennedy[: len(kennedy) // 2], language=None)
+    assert len(encoded) == 3
+    assert [s.text for s in other.segments] != [s.text for s in found.segments]
+
+
 @pytest.mark.parametrize("form", kokoro_forms.FORMS)
 def test_every_form_of_kokoro_is_understood(settings: Settings, whisper: SttEngine, form: str) -> None:
     if form not in kokoro_forms.possible(settings):
