@@ -106,7 +106,6 @@ def _run(
     job_id = _job_id(request)
     is_known = not request.refresh and open_store(settings).get_record(manifest_record(job_id)) is not None
     loading = _Preload(request.options, settings, waits=is_known)
-    loading.start()
     try:
         return _run_beside(loading, job_id, request, settings, server, wire)
     finally:
@@ -128,6 +127,7 @@ def _run_beside(
     from tasks.result_store import save_block
 
     flow = load_flow_from_entrypoint(FLOW, use_placeholder_flow=False)
+    loading.start()  # not before: three things that start would slow each other down on two cores
     server.wait()
     save_block(settings)
 
@@ -192,7 +192,8 @@ class _Preload(threading.Thread):
         """Nothing more is loaded; what is being loaded is waited for."""
         self._is_over = True
         self._goes_on.set()
-        self.join()
+        if self.ident is not None:
+            self.join()
 
     def run(self) -> None:
         """A failure shows again, in words, when the stage needs the engine."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -193,12 +194,16 @@ def serve(port: int, *, supervised: bool = False) -> None:
     settings = get_settings()
     url = f"http://127.0.0.1:{port}/api"
     enter(settings, url)
+    gc.disable()  # what is imported stays: looking through it again and again would take a tenth of the start
     import uvicorn
     from prefect.server.api.server import create_app
 
+    app = create_app()
+    gc.freeze()
+    gc.enable()
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(),
+            app,
             host="127.0.0.1",
             port=port,
             log_level="warning",

@@ -67,12 +67,15 @@ class Ahead:
         beginning = await self._understood(chunks[:count], results)
         early = [line for line in beginning.lines if is_early(line.utterance)] if beginning else []
         minute = self._start(early, beginning)
-        others = recognise(self._listening, chunks[count:])
-        if beginning:
-            self._start([line for line in beginning.lines[:-1] if not is_early(line.utterance)], beginning)
+        # One chunk beside the speaking and the showing, so that a core is free for these; the others follow.
+        beside = 1 if early else 0
+        others = recognise(self._listening, chunks[count : count + beside])
         if beginning and early:
             await self._finish(minute)
             await self._show(job_id, beginning, early)
+        others += recognise(self._listening, chunks[count + beside :])
+        if beginning:
+            self._start([line for line in beginning.lines[:-1] if not is_early(line.utterance)], beginning)
         for number, future in enumerate(others, count + 1):
             results.append(await finish(future))
             if number < len(chunks) and beginning:

@@ -178,9 +178,6 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    looking = None
-    if options.subtitles != "burned":  # the picture stays as it is, so its stills need not wait for the finished file
-        looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
     mixed = await run(
         mix_audio,
         MixRequest(
@@ -195,6 +192,10 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         **fresh,
     )
     subtitles = await finish(subtitling)
+    looking = None
+    # The picture stays as it is, so its stills need not wait for the finished file; writing that leaves a core free.
+    if options.subtitles != "burned":
+        looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
     muxed = await run(
         mux_video,
         MuxRequest(
