@@ -7,6 +7,7 @@ Reads one JSON request from standard input and writes JSON lines: `stage` and `p
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import importlib
 import json
@@ -25,7 +26,8 @@ from dubline import ledger
 from dubline.cancel import STOP
 from dubline.contract import JobResult, Progress, TranslateVideoParams, manifest_record
 from dubline.door import check_dub
-from dubline.errors import Cancelled, DublineError, EngineError
+from dubline.errors import Cancelled, DublineError, EngineError, InputError
+from dubline.languages import canonical
 from dubline.models import DubOptions, Frozen
 from dubline.settings import Settings, get_settings
 from dubline.storage.open import open_store
@@ -33,6 +35,9 @@ from dubline.storage.open import open_store
 EXIT_FAILED, EXIT_REFUSED, EXIT_CANCELLED = 1, 2, 130
 FLOW = "flows.translate_video.translate_video"
 _GRACE_S, _TELL_S = 6.0, 3.0
+_LIKELY_SOURCE = (
+    "en"  # whose translator is loaded beforehand when no language is named; a wrong guess costs half a second
+)
 
 
 class LocalRequest(Frozen):
@@ -78,8 +83,8 @@ def main() -> int:
         settings = get_settings()
         os.umask(0o077)
         _sweep(settings)
-        check_dub(request.source_path, request.options, settings)
-        with use_server(settings) as server:
+        with use_server(settings) as server:  # the slowest to start; where the input is refused, it soon ends by itself
+            check_dub(request.source_path, request.options, settings)
             result, run = _run(request, settings, server, wire)
             files = _export(request, settings, result, run)
         wire.send("done", files=files, verdict=result.verdict, message=result.message, run=run)
@@ -105,19 +110,28 @@ def _run(
 ) -> tuple[JobResult, dict[str, Any]]:
     job_id = _job_id(request)
     is_known = not request.refresh and open_store(settings).get_record(manifest_record(job_id)) is not None
-    loading = _Preload(request.options, settings, waits=is_known)
+    loading = _Preload(request.options, settings)
+    loading.start()
     try:
-        return _run_beside(loading, job_id, request, settings, server, wire)
+        return _run_beside(loading, job_id, request, settings, server, wire, is_known=is_known)
     finally:
         loading.end()
 
 
 def _run_beside(
-    loading: _Preload, job_id: str, request: LocalRequest, settings: Settings, server: ServerHandle, wire: _Wire
+    loading: _Preload,
+    job_id: str,
+    request: LocalRequest,
+    settings: Settings,
+    server: ServerHandle,
+    wire: _Wire,
+    *,
+    is_known: bool,
 ) -> tuple[JobResult, dict[str, Any]]:
     wire.send("stage", message="Starting Prefect")
     enter(settings, server.url)
     # All that takes its time to import, while the server starts.
+    gc.disable()  # what is imported stays, and is not looked through again and again
     for name in ("prefect.flow_engine", "prefect.task_engine"):
         importlib.import_module(name)
     from prefect import tags
@@ -127,12 +141,15 @@ def _run_beside(
     from tasks.result_store import save_block
 
     flow = load_flow_from_entrypoint(FLOW, use_placeholder_flow=False)
-    loading.start()  # not before: three things that start would slow each other down on two cores
+    gc.freeze()
+    gc.enable()
+    if not is_known:
+        loading.go_on()  # not before: all that starts at once slows the others down
     server.wait()
     save_block(settings)
 
     def told(progress: Progress) -> None:
-        loading.work_began()
+        loading.go_on()
         wire.send("progress", **progress.model_dump(mode="json"))
 
     TRACKER.listen(told)
@@ -173,32 +190,30 @@ def _job_id(request: LocalRequest) -> str:
 class _Preload(threading.Thread):
     """Loads the recogniser and the voice while Prefect starts.
 
-    A dub that was done before may be all cached and need no voice: then it waits until the flow has found something to
-    do. The process must not end while a library loads: it would be aborted.
+    First the recogniser; the voice and the translator when it is told to go on. A dub that was done before may be all
+    cached and need neither: then that is when the flow has found something to do. The process must not end while a
+    library loads: it would be aborted.
     """
 
-    def __init__(self, options: DubOptions, settings: Settings, *, waits: bool) -> None:
+    def __init__(self, options: DubOptions, settings: Settings) -> None:
         super().__init__(daemon=True)
         self._options, self._settings = options, settings
         self._goes_on, self._is_over = threading.Event(), False
-        if not waits:
-            self._goes_on.set()
 
-    def work_began(self) -> None:
-        """Something is made, so that a voice will be needed."""
+    def go_on(self) -> None:
+        """Load what is left, too."""
         self._goes_on.set()
 
     def end(self) -> None:
         """Nothing more is loaded; what is being loaded is waited for."""
         self._is_over = True
         self._goes_on.set()
-        if self.ident is not None:
-            self.join()
+        self.join()
 
     def run(self) -> None:
         """A failure shows again, in words, when the stage needs the engine."""
-        from dubline.engines.pool import preload
-        from dubline.engines.registry import choose_stt, choose_tts
+        from dubline.engines.pool import acquire, preload
+        from dubline.engines.registry import choose_mt, choose_stt, choose_tts
         from dubline.media.ffmpeg import ffmpeg_path
 
         asked, settings = self._options, self._settings
@@ -215,7 +230,19 @@ class _Preload(threading.Thread):
                 choose_tts(settings, engine=asked.tts_engine, language=asked.target_language, voice=asked.tts_voice),
                 settings,
             )
-        except EngineError:
+            if self._is_over:
+                return
+            source, target = canonical(asked.source_language or _LIKELY_SOURCE), canonical(asked.target_language)
+            mt = choose_mt(
+                settings,
+                engine=asked.translation_engine,
+                model=asked.translation_model,
+                source=source,
+                target=target,
+            )
+            with acquire(mt, settings) as translator:
+                translator.translate([], source=source, target=target)  # a pair may be loaded at its first use
+        except (EngineError, InputError):
             return
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,18 +56,21 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
         name = scratch.link(video)
         # Sound that starts after the picture is led by silence, so that sample 0 is the file's time zero.
         track = argv.source(name)["a:0"].filter("aresample", **{"async": 1, "first_pts": 0})
-        forks = track.filter_multi_output("asplit", 3)
+        forks = track.filter_multi_output("asplit", 2)
         heard = forks[0].filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="mono")
-        measured = forks[1].filter("ebur128", peak="true", metadata=1, framelog="quiet")
+        sounds = argv.arguments(
+            argv.sink([heard], "finished.raw", "s16le"), argv.sink([_stereo(forks[1])], "stereo.raw", "s16le")
+        )
+        measured = track.filter("ebur128", peak="true", metadata=1, framelog="quiet")
         for key, file in (("M", "momentary.txt"), ("true_peak", "peak.txt")):
             measured = measured.filter("ametadata", mode="print", key=f"lavfi.r128.{key}", file=file)
-        stereo = _stereo(forks[2])
-        outputs = argv.arguments(
-            argv.sink([heard], "finished.raw", "s16le"),
-            argv.sink([stereo], "stereo.raw", "s16le"),
-            argv.nowhere([measured]),
-        )
-        run_ffmpeg(outputs, deadline_s=_deadline_s(media_s), cwd=scratch.path)
+        with ThreadPoolExecutor(2) as both_runs:  # each decodes, which takes less than waiting for the other
+            runs = [
+                both_runs.submit(run_ffmpeg, arguments, deadline_s=_deadline_s(media_s), cwd=scratch.path)
+                for arguments in (sounds, argv.arguments(argv.nowhere([measured])))
+            ]
+            for run in runs:
+                run.result()
         momentary = np.nan_to_num(_values(scratch.path / "momentary.txt"), nan=-120.0, neginf=-120.0, posinf=0.0)
         peaks = _values(scratch.path / "peak.txt")
         pcm = scratch.move("finished.raw", work_dir / "finished.s16")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dubline.engines import kokoro_compiled, kokoro_forms
+from dubline.engines.inventory import Check, checks
 from dubline.engines.kokoro_parts import panels
 from dubline.errors import EngineUnavailable
 from dubline.settings import Settings
@@ -168,6 +169,21 @@ def test_a_measurement_before_the_compiled_form_is_not_enough(tmp_path: Path) ->
     )
     assert kokoro_forms.chosen(settings) == "products"
     assert set(kokoro_forms.measured(settings)) == {"int8", "products"}
+
+
+def test_the_doctor_says_what_a_compiler_would_gain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(dubline_home=tmp_path, kokoro_form="auto")
+    monkeypatch.setattr(kokoro_compiled, "cpu_can", lambda: True)
+    monkeypatch.setattr(kokoro_compiled, "compiler", lambda: None)
+
+    def said() -> Check:
+        return next(row for row in checks(settings) if row.name == "Kokoro's form")
+
+    assert (said().state, said().command) == ("optional", "apt install gcc && dubline setup")
+    monkeypatch.setattr(kokoro_compiled, "compiler", lambda: "gcc")
+    assert said().command == "dubline setup"
+    kokoro_forms.remember(settings, {"int8": 4.0, "products": 3.0, "compiled": 2.0})
+    assert said().state == "ok"
 
 
 def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
