@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dubline import ledger
-from dubline.engines import kokoro_forms, kokoro_voices, weights
+from dubline.engines import kokoro_compiled, kokoro_forms, kokoro_voices, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
 from dubline.engines.spoken_text import spoken
 from dubline.errors import EngineError, EngineOutOfMemory, EngineOutputInvalid, EngineUnavailable
@@ -167,8 +167,17 @@ def split_text(text: str, limit: int) -> list[str]:
 
 def prepare_forms(settings: Settings, echo: Callable[[str], None]) -> None:
     """Measure the forms that this machine can run, once, and remember the fastest."""
+    if settings.kokoro_form != "auto":
+        return
     forms = kokoro_forms.possible(settings)
-    if settings.kokoro_form != "auto" or set(forms) <= set(kokoro_forms.measured(settings)):
+    if "compiled" in forms:
+        try:
+            # Of this version, wherever the measurement is from.
+            kokoro_compiled.load_code(kokoro_compiled.library_file(settings))
+        except EngineUnavailable as error:
+            echo(f"{error.message} Kokoro stays slower, nothing else changes.")
+            forms = tuple(form for form in forms if form != "compiled")
+    if set(forms) <= set(kokoro_forms.measured(settings)):
         return
     echo("Measuring which form of Kokoro is the fastest here (once, half a minute).")
     seconds = measure(settings, forms)

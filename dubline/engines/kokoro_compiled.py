@@ -77,9 +77,10 @@ def library_file(settings: Settings) -> Path:
     if command is None:
         raise EngineUnavailable("There is no C compiler here.", hint="Install gcc, or set KOKORO_FORM to products.")
     target = settings.weights_dir / library_name()
-    with weights.locked(settings), weights.replacing(target) as temporary, as_file(_SOURCE) as source:
-        _compile(command, source, temporary)
-    weights.record_made(settings, target)
+    with weights.locked(settings):
+        with weights.replacing(target) as temporary, as_file(_SOURCE) as source:
+            _compile(command, source, temporary)
+        weights.record_made(settings, target)
     return target
 
 
@@ -95,6 +96,26 @@ def _compile(command: str, source: Path, target: Path) -> None:
         raise EngineUnavailable("The C compiler did not run.", hint="Set KOKORO_FORM to products.") from error
     if done.returncode:
         raise EngineUnavailable("The C compiler failed.", hint="Set KOKORO_FORM to products.")
+
+
+def load_code(library: Path) -> ctypes.CDLL:
+    """The functions of kokoro_blocks.c, ready to be called.
+
+    Raises:
+        EngineUnavailable: the file is none, or lies where code may not run.
+    """
+    try:
+        code = ctypes.CDLL(str(library))
+    except OSError as error:
+        raise EngineUnavailable(
+            "The compiled code of Kokoro cannot be loaded from the state folder.",
+            hint="Set KOKORO_FORM to products, or DUBLINE_HOME to a disk from which code may run.",
+        ) from error
+    pointer, count = ctypes.c_void_p, ctypes.c_int64
+    code.moments_of.argtypes = [pointer, count, ctypes.c_int32, pointer]
+    code.filter_rows.argtypes = [pointer, pointer, count, *[pointer] * 6]
+    code.moments_of.restype = code.filter_rows.restype = None
+    return code
 
 
 class _Struct(ctypes.Structure):
@@ -132,12 +153,7 @@ class CompiledSession:
         import numpy as np
         import onnxruntime
 
-        code = ctypes.CDLL(str(library))
-        pointer, count = ctypes.c_void_p, ctypes.c_int64
-        code.moments_of.argtypes = [pointer, count, ctypes.c_int32, pointer]
-        code.filter_rows.argtypes = [pointer, pointer, count, *[pointer] * 6]
-        code.moments_of.restype = code.filter_rows.restype = None
-        self._code = code
+        self._code = load_code(library)
         self._model_path = str(graphs[0])  # kokoro-onnx checks that it is there
         sessions: list[Any] = [
             onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]) for path in graphs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dubline.engines import kokoro_compiled, kokoro_forms
+from dubline.engines import kokoro, kokoro_compiled, kokoro_forms
 from dubline.engines.inventory import Check, checks
 from dubline.engines.kokoro_parts import panels
 from dubline.errors import EngineUnavailable
@@ -28,9 +27,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def code(settings: Settings) -> Any:
-    library = ctypes.CDLL(str(kokoro_compiled.library_file(settings)))
-    library.filter_rows.restype = library.moments_of.restype = None
-    return library
+    return kokoro_compiled.load_code(kokoro_compiled.library_file(settings))
 
 
 class OneFilter:
@@ -63,11 +60,9 @@ class OneFilter:
         moments = np.empty((2, self.channels))
         scratch = np.empty((134 + one.reach) * self.channels * 5 // 4, np.float32)
         code.filter_rows(
-            ctypes.c_void_p(one.address),
-            *(ctypes.c_void_p(x.ctypes.data), ctypes.c_int64(len(x))),
-            *(ctypes.c_void_p(a.ctypes.data) for a in (self.gain, self.shift)),
-            ctypes.c_void_p(None if residual is None else residual.ctypes.data),
-            *(ctypes.c_void_p(a.ctypes.data) for a in (y, moments, scratch)),
+            *(one.address, x.ctypes.data, len(x), self.gain.ctypes.data, self.shift.ctypes.data),
+            *(None if residual is None else residual.ctypes.data, y.ctypes.data),
+            *(moments.ctypes.data, scratch.ctypes.data),
         )
         return y, moments
 
@@ -135,9 +130,7 @@ def test_steps_have_scales_of_their_own(code: Any, seconds: int) -> None:
 def test_moments_of_rows(code: Any) -> None:
     x = np.random.default_rng(0).standard_normal((1001, 64)).astype(np.float32) + 2
     moments = np.empty((2, 64))
-    code.moments_of(
-        ctypes.c_void_p(x.ctypes.data), ctypes.c_int64(1001), ctypes.c_int32(64), ctypes.c_void_p(moments.ctypes.data)
-    )
+    code.moments_of(x.ctypes.data, 1001, 64, moments.ctypes.data)
     assert moments == pytest.approx(np.stack([x.sum(axis=0), (x.astype(np.float64) ** 2).sum(axis=0)]), rel=1e-5)
 
 
@@ -169,6 +162,28 @@ def test_a_measurement_before_the_compiled_form_is_not_enough(tmp_path: Path) ->
     )
     assert kokoro_forms.chosen(settings) == "products"
     assert set(kokoro_forms.measured(settings)) == {"int8", "products"}
+
+
+@needs_compiler
+def test_setup_goes_on_with_a_compiler_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(dubline_home=tmp_path, kokoro_form="auto")
+    kokoro_forms.remember(settings, {"int8": 4.0, "products": 3.0, "compiled": 2.0})
+    said: list[str] = []
+    monkeypatch.setattr(kokoro_compiled, "compiler", lambda: "false")
+    kokoro.prepare_forms(settings, said.append)
+    assert said == ["The C compiler failed. Kokoro stays slower, nothing else changes."]
+    assert kokoro_forms.chosen(settings) == "products"
+    monkeypatch.undo()
+    kokoro.prepare_forms(settings, said.append)  # measured before, by another version: only compiled anew
+    assert len(said) == 1
+    assert kokoro_forms.chosen(settings) == "compiled"
+
+
+def test_code_that_cannot_be_loaded_says_what_to_do(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.so"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(EngineUnavailable, match="cannot be loaded"):
+        kokoro_compiled.load_code(broken)
 
 
 def test_the_doctor_says_what_a_compiler_would_gain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
