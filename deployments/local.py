@@ -26,8 +26,7 @@ from dubline import ledger
 from dubline.cancel import STOP
 from dubline.contract import JobResult, Progress, TranslateVideoParams, manifest_record
 from dubline.door import check_dub
-from dubline.errors import Cancelled, DublineError, EngineError, InputError
-from dubline.languages import canonical
+from dubline.errors import Cancelled, DublineError, EngineError
 from dubline.models import DubOptions, Frozen
 from dubline.settings import Settings, get_settings
 from dubline.storage.open import open_store
@@ -35,9 +34,6 @@ from dubline.storage.open import open_store
 EXIT_FAILED, EXIT_REFUSED, EXIT_CANCELLED = 1, 2, 130
 FLOW = "flows.translate_video.translate_video"
 _GRACE_S, _TELL_S = 6.0, 3.0
-_LIKELY_SOURCE = (
-    "en"  # whose translator is loaded beforehand when no language is named; a wrong guess costs half a second
-)
 
 
 class LocalRequest(Frozen):
@@ -190,9 +186,9 @@ def _job_id(request: LocalRequest) -> str:
 class _Preload(threading.Thread):
     """Loads the recogniser and the voice while Prefect starts.
 
-    First the recogniser; the voice and the translator when it is told to go on. A dub that was done before may be all
-    cached and need neither: then that is when the flow has found something to do. The process must not end while a
-    library loads: it would be aborted.
+    First the recogniser; the voice when it is told to go on. A dub that was done before may be all cached and need no
+    voice: then that is when the flow has found something to do. The process must not end while a library loads: it
+    would be aborted.
     """
 
     def __init__(self, options: DubOptions, settings: Settings) -> None:
@@ -212,8 +208,8 @@ class _Preload(threading.Thread):
 
     def run(self) -> None:
         """A failure shows again, in words, when the stage needs the engine."""
-        from dubline.engines.pool import acquire, preload
-        from dubline.engines.registry import choose_mt, choose_stt, choose_tts
+        from dubline.engines.pool import preload
+        from dubline.engines.registry import choose_stt, choose_tts
         from dubline.media.ffmpeg import ffmpeg_path
 
         asked, settings = self._options, self._settings
@@ -230,19 +226,7 @@ class _Preload(threading.Thread):
                 choose_tts(settings, engine=asked.tts_engine, language=asked.target_language, voice=asked.tts_voice),
                 settings,
             )
-            if self._is_over:
-                return
-            source, target = canonical(asked.source_language or _LIKELY_SOURCE), canonical(asked.target_language)
-            mt = choose_mt(
-                settings,
-                engine=asked.translation_engine,
-                model=asked.translation_model,
-                source=source,
-                target=target,
-            )
-            with acquire(mt, settings) as translator:
-                translator.translate([], source=source, target=target)  # a pair may be loaded at its first use
-        except (EngineError, InputError):
+        except EngineError:
             return
 
 
