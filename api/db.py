@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from dubline.errors import DublineError, InputError
 from dubline.settings import Settings
 
 _BUSY_MS = 10_000
+_WAL_WAIT_S = 0.02
 _CACHE_KB = 512  # for each connection; the system keeps the file's pages, too
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -140,11 +143,25 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we begin transactions ourselves
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")  # first: the others may have to wait, too
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _to_wal(cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
     cursor.close()
+
+
+def _to_wal(cursor: Any) -> None:
+    """Switch to a write-ahead log. Where another connection is switching too, SQLite gives up whatever the timeout."""
+    deadline_s = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_WAL_WAIT_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Any) -> None:
