@@ -194,8 +194,10 @@ class Whisper:
 
     def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:
         with self._room, ledger.busy("stt:faster-whisper"):
-            language, probability, _ = self._model.detect_language(audio)
-            self._model.forget()
+            try:
+                language, probability, _ = self._model.detect_language(audio)
+            finally:
+                self._model.forget()
         return language_tag(language), float(probability)
 
     def close(self) -> None:
