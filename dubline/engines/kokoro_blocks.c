@@ -124,17 +124,17 @@ static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *pan
         }
 }
 
-/* One filter over `rows` rows of x into y, with `residual` added (none when NULL; it may be y).
+/* One filter over x, which has `rows` rows, with `residual` added (none when NULL; it may be y): rows begin to end of y.
 
-   moments: [2][channels], those of y. scratch: (STEP + TILE + (taps - 1) * dilation) * channels floats, then as many
-   bytes. x and y do not overlap. */
-void filter_rows(const filter *f, const float *x, int64_t rows, const float *gain, const float *shift,
-                 const float *residual, float *y, double *moments, float *scratch) {
+   moments: [2][channels], those of the rows that are written. scratch: (STEP + TILE + (taps - 1) * dilation) * channels
+   floats, then as many bytes. x and y do not overlap; threads may write parts of one y, each a multiple of STEP long. */
+void filter_rows(const filter *f, const float *x, int64_t rows, int64_t begin, int64_t end, const float *gain,
+                 const float *shift, const float *residual, float *y, double *moments, float *scratch) {
     const int C = f->channels, reach = (f->taps - 1) / 2 * f->dilation;
     uint8_t *bytes = (uint8_t *)(scratch + (int64_t)(STEP + TILE + 2 * reach) * C);
     memset(moments, 0, sizeof(double) * 2 * C);
-    for (int64_t from = 0; from < rows; from += STEP) {
-        const int64_t count = from + STEP < rows ? STEP : rows - from;
+    for (int64_t from = begin; from < end; from += STEP) {
+        const int64_t count = from + STEP < end ? STEP : end - from;
         const int64_t first = from > reach ? from - reach : 0;
         const int64_t last = from + count + reach < rows ? from + count + reach : rows;
         const int64_t before = first - (from - reach), inside = last - first;

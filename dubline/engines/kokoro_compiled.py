@@ -7,7 +7,9 @@ import hashlib
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -29,6 +31,7 @@ _OPTIONS = ("-O3", "-mavx2", "-mfma", "-shared", "-fPIC")
 _COMPILE_DEADLINE_S = 120.0
 _ARRAYS = ("panels", "scales", "bias", "sums", "alpha")
 _STEP, _TILE = 128, 6  # as in kokoro_blocks.c
+_PIECE = 8 * _STEP  # rows that one thread filters before it asks for more
 _EPSILON = 1e-5  # of the normalisation, as in the graph
 
 
@@ -113,7 +116,7 @@ def load_code(library: Path) -> ctypes.CDLL:
         ) from error
     pointer, count = ctypes.c_void_p, ctypes.c_int64
     code.moments_of.argtypes = [pointer, count, ctypes.c_int32, pointer]
-    code.filter_rows.argtypes = [pointer, pointer, count, *[pointer] * 6]
+    code.filter_rows.argtypes = [pointer, pointer, count, count, count, *[pointer] * 6]
     code.moments_of.restype = code.filter_rows.restype = None
     return code
 
@@ -144,16 +147,53 @@ class _Filter:
         self.address = ctypes.addressof(self._struct)
 
 
+class _Hands:
+    """The threads that calls may use: each call has one, and another whenever there is one that no call has."""
+
+    def __init__(self, count: int) -> None:
+        self._free = threading.Semaphore(count)
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="kokoro")
+
+    def __enter__(self) -> None:
+        self._free.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._free.release()
+
+    def share(self, count: int, work: Callable[[Iterator[int]], None]) -> None:
+        """Have the numbers 0 to `count` worked through, by this thread and those that are free: each takes its next."""
+        turns = iter(range(count))  # made in C, so threads may share it, which a generator may not
+        helping = []
+        while len(helping) < count - 1 and self._free.acquire(blocking=False):
+            helping.append(self._pool.submit(self._help, work, turns))
+        work(turns)
+        for helper in helping:
+            helper.result()
+
+    def _help(self, work: Callable[[Iterator[int]], None], turns: Iterator[int]) -> None:
+        try:
+            work(turns)
+        finally:
+            self._free.release()
+
+
 class CompiledSession:
     """Looks like an onnxruntime session of the whole model to who calls it."""
 
     def __init__(
-        self, graphs: Sequence[Path], filters: Path, library: Path, options: onnxruntime.SessionOptions
+        self,
+        graphs: Sequence[Path],
+        filters: Path,
+        library: Path,
+        options: onnxruntime.SessionOptions,
+        *,
+        threads: int,
     ) -> None:
         import numpy as np
         import onnxruntime
 
         self._code = load_code(library)
+        self._hands = _Hands(threads)
         self._model_path = str(graphs[0])  # kokoro-onnx checks that it is there
         sessions: list[Any] = [
             onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]) for path in graphs
@@ -174,11 +214,12 @@ class CompiledSession:
 
     def run(self, names: list[str] | None, feeds: dict[str, Any]) -> list[NDArray[np.float32]]:
         """The model's one output, the sound, in a list."""
-        given = dict(zip(self._front_outputs, self._front.run(None, feeds), strict=True))
-        x = self._group(0, given[f"{UPSAMPLED[0]}.rows"], given)
-        (x,) = self._middle.run(None, {f"{SUMS[0]}.rows": x})
-        x = self._group(1, x, given)
-        return self._end.run(names, {f"{SUMS[1]}.rows": x})
+        with self._hands:
+            given = dict(zip(self._front_outputs, self._front.run(None, feeds), strict=True))
+            x = self._group(0, given[f"{UPSAMPLED[0]}.rows"], given)
+            (x,) = self._middle.run(None, {f"{SUMS[0]}.rows": x})
+            x = self._group(1, x, given)
+            return self._end.run(names, {f"{SUMS[1]}.rows": x})
 
     def _group(self, group: int, x: NDArray[np.float32], given: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """The sum of a group's blocks over the upsampled sound and its source: [1, time, channels] in and out."""
@@ -197,8 +238,6 @@ class CompiledSession:
         _, rows, channels = x.shape
         between = np.empty_like(x)
         moments = np.empty((2, channels))
-        reach = max(f.reach for f in filters)
-        scratch = np.empty((_STEP + _TILE + reach) * channels * 5 // 4, np.float32)  # floats, then as many bytes
         self._code.moments_of(x.ctypes.data, rows, channels, moments.ctypes.data)
         for index, one in enumerate(filters):
             mean, square = moments / rows
@@ -206,17 +245,45 @@ class CompiledSession:
             gain = gain / np.sqrt(np.maximum(square - mean**2, 0) + _EPSILON)
             shift = shift - mean * gain
             gain, shift = gain.astype(np.float32), shift.astype(np.float32)
-            is_second = index % 2 == 1
-            source, target = (between, x) if is_second else (x, between)
-            self._code.filter_rows(
-                one.address,
-                source.ctypes.data,
-                rows,
-                gain.ctypes.data,
-                shift.ctypes.data,
-                x.ctypes.data if is_second else None,
-                target.ctypes.data,
-                moments.ctypes.data,
-                scratch.ctypes.data,
-            )
+            if index % 2 == 1:
+                moments = self._filter(one, between, gain, shift, x, residual=x)
+            else:
+                moments = self._filter(one, x, gain, shift, between)
         return x
+
+    def _filter(
+        self,
+        one: _Filter,
+        source: NDArray[np.float32],
+        gain: NDArray[np.float32],
+        shift: NDArray[np.float32],
+        target: NDArray[np.float32],
+        *,
+        residual: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float64]:
+        """One filter, piece by piece; the pieces' moments are added in their order, whoever filtered which."""
+        import numpy as np
+
+        _, rows, channels = source.shape
+        moments = np.empty((-(-rows // _PIECE), 2, channels))
+        room = (_STEP + _TILE + one.reach) * channels * 5 // 4  # floats, then as many bytes
+
+        def work(turns: Iterator[int]) -> None:
+            scratch = np.empty(room, np.float32)
+            for turn in turns:
+                self._code.filter_rows(
+                    one.address,
+                    source.ctypes.data,
+                    rows,
+                    turn * _PIECE,
+                    min((turn + 1) * _PIECE, rows),
+                    gain.ctypes.data,
+                    shift.ctypes.data,
+                    residual.ctypes.data if residual is not None else None,
+                    target.ctypes.data,
+                    moments[turn].ctypes.data,
+                    scratch.ctypes.data,
+                )
+
+        self._hands.share(len(moments), work)
+        return moments.sum(axis=0)

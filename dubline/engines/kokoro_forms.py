@@ -48,7 +48,9 @@ def remember(settings: Settings, seconds: dict[str, float]) -> None:
 
 
 def open_session(settings: Settings, form: str) -> Session:
-    """A session with one thread inside. What the form needs is made on first use.
+    """A session with one thread inside; that of `compiled` takes others while no call has them.
+
+    What the form needs is made on first use.
 
     Raises:
         EngineUnavailable: weights missing or damaged, or no compiler for `compiled`.
@@ -62,7 +64,9 @@ def open_session(settings: Settings, form: str) -> Session:
     if form == "compiled":
         library = kokoro_compiled.library_file(settings)
         graphs = [_part_file(settings, part) for part in kokoro_parts.GRAPHS]
-        return kokoro_compiled.CompiledSession(graphs, _filters_file(settings), library, options)
+        return kokoro_compiled.CompiledSession(
+            graphs, _filters_file(settings), library, options, threads=settings.cpu_threads
+        )
     model = _products_file(settings) if form == "products" else weights.joined_file(settings, weights.KOKORO)
     return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 

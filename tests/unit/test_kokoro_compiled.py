@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +56,22 @@ class OneFilter:
         self.gain = rng.uniform(0.5, 2, channels).astype(np.float32)
         self.shift = rng.standard_normal(channels).astype(np.float32)
 
-    def __call__(self, code: Any, x: np.ndarray, residual: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, code: Any, x: np.ndarray, residual: np.ndarray | None = None, part: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         one = kokoro_compiled._Filter(self.parts, "f", 0)
         y = np.full_like(x, np.nan) if residual is None else residual
         moments = np.empty((2, self.channels))
         scratch = np.empty((134 + one.reach) * self.channels * 5 // 4, np.float32)
         code.filter_rows(
-            *(one.address, x.ctypes.data, len(x), self.gain.ctypes.data, self.shift.ctypes.data),
+            *(
+                one.address,
+                x.ctypes.data,
+                len(x),
+                *(part or (0, len(x))),
+                self.gain.ctypes.data,
+                self.shift.ctypes.data,
+            ),
             *(None if residual is None else residual.ctypes.data, y.ctypes.data),
             *(moments.ctypes.data, scratch.ctypes.data),
         )
@@ -99,6 +110,44 @@ def test_a_residual_is_added_in_place(code: Any) -> None:
     assert got is kept
     assert got == pytest.approx(plain + residual, abs=1e-5)
     assert moments[0] == pytest.approx(got.sum(axis=0), abs=1e-2)
+
+
+@needs_compiler
+def test_parts_of_the_rows_are_what_they_are_in_the_whole(code: Any) -> None:
+    one = OneFilter(7, 3)
+    x = np.random.default_rng(2).standard_normal((700, 32)).astype(np.float32)
+    whole, moments = one(code, x)
+    parts = [(0, 256), (256, 640), (640, 700)]
+    made = [one(code, x, part=part) for part in parts]
+    assert all(np.array_equal(y[first:end], whole[first:end]) for (y, _), (first, end) in zip(made, parts, strict=True))
+    assert np.isnan(made[1][0][:256]).all()
+    assert np.isnan(made[1][0][640:]).all()
+    assert sum(m for _, m in made) == pytest.approx(moments, rel=1e-5, abs=1e-2)
+
+
+def test_a_lone_call_has_all_threads_and_two_calls_have_one_each() -> None:
+    hands = kokoro_compiled._Hands(2)
+    both = threading.Barrier(2, timeout=10)
+
+    def work(turns: Iterator[int]) -> None:
+        for turn in turns:
+            done.append(turn)
+            if turn < 2:
+                both.wait()  # broken unless two threads are here at once
+
+    done: list[int] = []
+    with hands:
+        hands.share(5, work)
+    assert sorted(done) == list(range(5))
+
+    users: set[int] = set()
+    with hands, hands:
+        hands.share(5, lambda turns: users.update(threading.get_ident() for _ in turns))
+    assert users == {threading.get_ident()}
+    with hands, pytest.raises(ZeroDivisionError):
+        hands.share(2, lambda turns: [1 // turn for turn in turns])
+    with hands, hands:  # all threads were given back
+        pass
 
 
 @needs_compiler
