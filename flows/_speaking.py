@@ -8,10 +8,11 @@ from typing import Any
 from prefect.futures import PrefectFuture
 
 from dubline.engines.registry import choose_fallback_tts, choose_tts, voices_of
-from dubline.models import DubOptions, EngineChoice, Line, Speaker
+from dubline.models import DubOptions, EngineChoice, Line, Speaker, Spoken
 from dubline.settings import Settings
 from dubline.speakers.casting import cast
-from dubline.stages.synthesize import batches_by_voice
+from dubline.stages.synthesize import batches_by_voice, stored_line
+from tasks._policies import store
 from tasks._run import start
 from tasks.synthesize_speech import SynthesizeRequest, SynthesizeResult, synthesize_speech
 
@@ -54,6 +55,13 @@ class Speaking:
         """
         for voice in sorted({line.voice for line in lines if line.voice}):
             self._voices[voice] = choose_tts(self._settings, engine=self._engine, language=self._target, voice=voice)
+
+    def stored(self, lines: Iterable[Line]) -> list[Spoken]:
+        """Lines that were spoken before: an edit leaves most of them as they are, and spends no task runs on them."""
+        if self._refresh:
+            return []
+        found = (stored_line(line, self._voices[self.voice_of(line)], store(), language=self._target) for line in lines)
+        return [spoken for spoken in found if spoken is not None]
 
     def start(self, lines: Sequence[Line], *, share: float) -> list[PrefectFuture[SynthesizeResult]]:
         """Start to speak lines, which are `share` of all there is to say."""

@@ -9,7 +9,7 @@ from prefect import flow
 from dubline.contract import Artifact, JobResult, TranslateVideoParams
 from dubline.engines.registry import choose_mt, choose_stt, choose_tts, find_diarizer, settle_separator
 from dubline.languages import canonical
-from dubline.models import Speakers
+from dubline.models import Speakers, StageStats
 from dubline.settings import get_settings
 from dubline.stages.ingest import choose_audio
 from dubline.stages.separate import has_background
@@ -24,6 +24,7 @@ from tasks._run import finish, run, start
 from tasks.build_report import ReportRequest, build_report
 from tasks.fit_speech import FitRequest, fit_speech
 from tasks.ingest_video import IngestRequest, ingest_video
+from tasks.judge_translation import JudgeRequest, judge_translation
 from tasks.mix_audio import MixRequest, mix_audio
 from tasks.mux_video import MuxRequest, mux_video
 from tasks.preview_picture import PictureRequest, preview_picture
@@ -120,13 +121,14 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     rows = load(lines.lines, Lines).rows
     speaking.add_voices(rows)
     held = ahead.holds(rows) if ahead else {}
-    left = [row for row in rows if row.utterance.id not in held]
+    known = speaking.stored(rows) if options.edits else []
+    left = [row for row in rows if row.utterance.id not in held.keys() | {s.utterance_id for s in known}]
     TRACKER.reach("synthesize")
     speaking_on = speaking.start(left, share=1.0 - ahead.share if ahead else 1.0)
     spoken_ahead = await ahead.spoken(held) if ahead else []
     made = [await finish(future) for future in speaking_on]
     release("tts")
-    spoken = tuple(sorted((*spoken_ahead, *(s for m in made for s in m.spoken)), key=lambda s: s.utterance_id))
+    spoken = tuple(sorted((*known, *spoken_ahead, *(s for m in made for s in m.spoken)), key=lambda s: s.utterance_id))
 
     timeline = await run(
         fit_speech,
@@ -193,9 +195,21 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     )
     subtitles = await finish(subtitling)
     looking = None
-    # The picture stays as it is, so its stills need not wait for the finished file; writing that leaves a core free.
+    # Writing the finished file leaves a core free. The picture stays as it is, so its stills need not wait for it.
     if options.subtitles != "burned":
         looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
+    judging = start(
+        judge_translation,
+        JudgeRequest(
+            lines=lines.lines,
+            source_language=language,
+            target_language=target,
+            glossary=options.glossary,
+            used=mt,
+            **common,
+        ),
+        **fresh,
+    )
     muxed = await run(
         mux_video,
         MuxRequest(
@@ -221,7 +235,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         SoundRequest(audio=mixed.audio, clip=picture.clip, clip_at_s=picture.clip_at_s, **common),
         **fresh,
     )
-    texts, translation = await finish(writing), await finish(translating)
+    texts, translation, judged = await finish(writing), await finish(translating), await finish(judging)
     parts = (
         base,
         *((lines,) if options.edits else ()),
@@ -232,10 +246,13 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         muxed,
         texts,
         translation,
+        judged,
     )
     if background:
         parts = (background, *parts)
     stats = (*heard.stats, *(ahead.stats if ahead else ()), *(part.stats for part in parts))
+    if known:
+        stats = (*stats, StageStats(stage="synthesize", reused=len(known)))
     report = await run(
         build_report,
         ReportRequest(
@@ -245,6 +262,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             video_copied=muxed.video_copied,
             transcript=heard.transcript,
             lines=lines.lines,
+            translation=judged.translation,
             timeline=timeline.timeline,
             cues=subtitles.cues,
             spoken=spoken,

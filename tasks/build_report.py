@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from dubline.engines.registry import choose_mt, choose_stt
+from dubline.engines.registry import choose_stt
 from dubline.errors import EngineError, InputError
 from dubline.models import (
     ArtifactRef,
@@ -20,6 +20,7 @@ from dubline.models import (
 )
 from dubline.quality.listen import LineHeard
 from dubline.quality.memory import HeardBefore, line_marks, record_name
+from dubline.quality.models import Translation
 from dubline.settings import get_settings
 from dubline.stages.mix import MixFacts
 from dubline.stages.report import ReportInputs
@@ -37,6 +38,7 @@ class ReportRequest(StageRequest):
     video_copied: bool
     transcript: ArtifactRef
     lines: ArtifactRef
+    translation: ArtifactRef
     timeline: ArtifactRef
     cues: ArtifactRef
     spoken: tuple[Spoken, ...]
@@ -62,13 +64,12 @@ class ReportResult(StageResult):
     message: str
 
 
-@stage_task("report", 3, name="build report")
+@stage_task("report", 4, name="build report")
 def build_report(request: ReportRequest) -> ReportResult:
     """Listen to the finished file, read it, measure it, and say how good it is."""
-    target = request.options.target_language
     with ExitStack() as held, workspace() as work:
-        stt = mt = diarizer = memory = None
-        stt_reason = mt_reason = ""
+        stt = diarizer = memory = None
+        stt_reason = ""
         if request.options.listen == "off":
             stt_reason = "Listening was turned off."
         else:
@@ -76,18 +77,6 @@ def build_report(request: ReportRequest) -> ReportResult:
             if listener is not None:
                 stt = held.enter_context(engine(listener))
                 memory = _Memory(request, listener)
-        used = next((c.engine for c in request.choices if c.kind == "mt"), "auto")
-        try:
-            reverse = choose_mt(
-                get_settings(),
-                engine="simulated" if used == "simulated" else "auto",  # a pretended dub loads no real model
-                model=None,
-                source=target,
-                target=request.source_language,
-            )
-            mt = held.enter_context(engine(reverse))
-        except (InputError, EngineError) as error:
-            mt_reason = error.message
         used = next((c for c in request.choices if c.kind == "diarize"), None)
         if used is not None and used.engine != "simulated" and request.options.listen != "off":
             diarizer = held.enter_context(engine(used))
@@ -104,6 +93,7 @@ def build_report(request: ReportRequest) -> ReportResult:
                 spoken=request.spoken,
                 timeline=load(request.timeline, Timeline),
                 cues=load(request.cues, CueSets),
+                translation=load(request.translation, Translation),
                 mix=request.mix,
                 spoken_audio={s.utterance_id: store().fetch(s.audio) for s in request.spoken if s.audio is not None},
                 bed=store().fetch(request.bed),
@@ -120,10 +110,8 @@ def build_report(request: ReportRequest) -> ReportResult:
             work,
             get_settings(),
             stt,
-            mt,
             diarizer=diarizer,
             stt_reason=stt_reason,
-            mt_reason=mt_reason,
             on_heard=memory.learn if memory else lambda _: None,
         )
     TRACKER.set("report", 1.0, "Checking the dub")

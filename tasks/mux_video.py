@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dubline.media.mux import SubtitleTrack, mux
 from dubline.models import ArtifactRef, MediaInfo, SubtitleMode
+from dubline.settings import get_settings
 from tasks._policies import StageRequest, StageResult, stage_task, store, workspace
 from tasks._progress import TRACKER
 
@@ -27,7 +28,7 @@ class MuxResult(StageResult):
     video_copied: bool
 
 
-@stage_task("mux", 1, name="mux video")
+@stage_task("mux", 2, name="mux video")
 def mux_video(request: MuxRequest) -> MuxResult:
     """One lossy encode in the whole chain: the dub's sound, here."""
     with workspace() as work:
@@ -49,6 +50,7 @@ def mux_video(request: MuxRequest) -> MuxResult:
             burn=tracks[0].path if request.subtitles == "burned" and tracks else None,
             original_audio_index=request.audio_index if request.keep_original_audio else None,
             original_language=request.source_language,
+            threads=get_settings().cpu_threads,
             on_progress=lambda at_s: TRACKER.set("mux", at_s / request.media.duration_s, "Writing the video"),
         )
         TRACKER.set("mux", 1.0, "Writing the video")

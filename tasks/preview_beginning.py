@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dubline.contract import FIRST_MINUTE, Artifact
 from dubline.models import ArtifactRef, Background, MediaInfo, Profile, Spoken, Transcript, Utterance
+from dubline.settings import get_settings
 from dubline.stages.beginning import make_beginning
 from tasks._policies import StageRequest, StageResult, load, stage_task, store, workspace
 
@@ -25,7 +26,7 @@ class BeginningResult(StageResult):
     artifact: Artifact
 
 
-@stage_task("preview", 5, name="preview beginning")
+@stage_task("preview", 6, name="preview beginning")
 def preview_beginning(request: BeginningRequest) -> BeginningResult:
     """The first minute, to be watched long before the whole is done."""
     with workspace() as work:
@@ -41,6 +42,7 @@ def preview_beginning(request: BeginningRequest) -> BeginningResult:
             profile=request.profile,
             background=request.background,
             target_language=request.target,
+            threads=get_settings().cpu_threads,
             work=work,
         )
         ref = store().put_file(made.path, made.media_type)

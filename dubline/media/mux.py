@@ -11,7 +11,7 @@ from typing import Any, Literal
 from dubline.cancel import STOP, StopToken
 from dubline.errors import EngineUnavailable, MediaError
 from dubline.languages import iso639_3
-from dubline.media import argv
+from dubline.media import aac, argv
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
 from dubline.media.timeline import anchors
@@ -20,7 +20,6 @@ from dubline.models import MediaInfo, StreamInfo
 # What players expect in MP4 and ffmpeg writes there; anything else goes into Matroska, which holds all.
 _MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "vvc", "mpeg2video", "mpeg1video"})
 _MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2"})
-_BIT_RATE = "160k"
 _SUBTITLE_FORMATS = "srt"
 _BURN_RATIO = 25.0
 _MISSING_GLYPHS = 3
@@ -68,6 +67,7 @@ def mux(
     original_audio_index: int | None = None,
     original_language: str | None = None,
     length_s: float | None = None,
+    threads: int = 1,
     stop: StopToken = STOP,
     on_progress: Callable[[float], None] | None = None,
 ) -> Muxed:
@@ -84,6 +84,7 @@ def mux(
         original_audio_index: Stream of the source that is kept as second track.
         original_language: Its language, BCP 47.
         length_s: Only that much from the start; None: all.
+        threads: Cores that may be used for encoding the dub.
         stop: Polled while ffmpeg runs.
         on_progress: Gets the media seconds written.
 
@@ -98,7 +99,22 @@ def mux(
     first = choose_container(
         info, is_video_copied=burn is None, original_codec=original.codec if original is not None else None
     )
-    plan = _Plan(source, info, audio, target_language, tuple(subtitles), burn, original, original_language, length_s)
+    track = None
+    if first != "mkv":  # which says how much of a copied track comes before its beginning only if it was encoded there
+        track = aac.encode_in_parts(
+            audio,
+            threads=threads,
+            length_s=length_s,
+            work_dir=work_dir,
+            deadline_s=120 + info.duration_s,
+            stop=stop,
+            on_progress=on_progress if burn is None else None,
+        )
+    plan = _Plan(
+        source, info, audio, track, target_language, tuple(subtitles), burn, original, original_language, length_s
+    )
+    if track is not None and burn is None:
+        on_progress = None  # what is left takes no time worth telling
     try:
         return plan.write(first, work_dir, stop, on_progress)
     except MediaError as error:
@@ -112,6 +128,7 @@ class _Plan:
     source: Path
     info: MediaInfo
     audio: Path
+    track: aac.AacTrack | None
     target_language: str
     subtitles: tuple[SubtitleTrack, ...]
     burn: Path | None
@@ -148,13 +165,13 @@ class _Plan:
     def _tracks(self, scratch: Scratch, picture: Any, container: Container) -> tuple[list[Any], dict[str, Any]]:
         video = self.info.video
         streams: list[Any] = []
-        options: dict[str, Any] = {
-            "c:a:0": "aac",
-            "b:a:0": _BIT_RATE,
-            "aac_coder:a:0": "fast",
-            "disposition:a:0": "default",
-        }
-        dub = argv.source(scratch.link(self.audio), is_timed=False, **self._part())
+        options: dict[str, Any] = {"disposition:a:0": "default"}
+        if self.track is not None and container != "mkv":
+            dub = self.track.source(scratch)
+            options |= self.track.copied
+        else:
+            dub = argv.source(scratch.link(self.audio), is_timed=False, **self._part())
+            options |= aac.OPTIONS
         if video is not None and self.burn is not None:
             (scratch.path / "burn.srt").write_bytes(self.burn.read_bytes())
             streams.append(_burned(picture[str(video.index)]))

@@ -36,6 +36,7 @@ def make_beginning(
     profile: Profile,
     background: Background,
     target_language: str,
+    threads: int,
     work: Path,
 ) -> Muxed:
     """Fit, mix and mux the first minute much as the whole will be: no subtitles, no background separated.
@@ -54,6 +55,7 @@ def make_beginning(
         profile: How lines are fitted.
         background: What becomes of the bed.
         target_language: BCP 47.
+        threads: Cores that may be used for encoding.
         work: Folder for what is needed on the way, and for the result.
 
     Raises:
@@ -73,7 +75,15 @@ def make_beginning(
         output=mixed,
         work=work,
     )
-    return mux(source, media, mixed, work_dir=work, target_language=target_language, length_s=BEGINNING_S)
+    return mux(
+        source,
+        media,
+        mixed,
+        work_dir=work,
+        target_language=target_language,
+        length_s=BEGINNING_S,
+        threads=threads,
+    )
 
 
 def _head(path: Path, samples: int, out: Path) -> Path:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from pydantic import Field
 
 from dubline import __version__
-from dubline.engines.base import DiarizeEngine, MtEngine, SttEngine
-from dubline.media.finished import FinishedSound, decode_finished, decode_stereo
+from dubline.engines.base import DiarizeEngine, SttEngine
+from dubline.media.finished import FinishedSound, Loudness, decode_finished, decode_stereo, measure_loudness
 from dubline.media.loudness import gated_lufs
 from dubline.media.probe import probe
 from dubline.models import (
@@ -39,12 +40,13 @@ from dubline.quality.models import (
     Provenance,
     Report,
     Timing,
+    Translation,
     Verdict,
     VoiceQuality,
 )
 from dubline.quality.sound import SoundFacts, envelope, line_mask, measure_sound, read_pcm
 from dubline.quality.timing import laid, measure_timing, spans_of
-from dubline.quality.translation import measure_recognition, measure_translation
+from dubline.quality.translation import measure_recognition
 from dubline.quality.verdict import is_clipped, is_leaking, is_misheard, is_unlike, judge, worst_lines
 from dubline.quality.voices import measure_speakers
 from dubline.settings import Settings
@@ -68,6 +70,7 @@ class ReportInputs(Frozen):
     spoken: tuple[Spoken, ...]
     timeline: Timeline
     cues: CueSets
+    translation: Translation
     mix: MixFacts
     spoken_audio: dict[str, Path] = Field(default_factory=dict)
     bed: Path | None = None
@@ -87,11 +90,9 @@ def build_report(
     work_dir: Path,
     settings: Settings,
     stt: SttEngine | None,
-    mt_reverse: MtEngine | None,
     *,
     diarizer: DiarizeEngine | None = None,
     stt_reason: str = "",
-    mt_reason: str = "",
     on_heard: Callable[[dict[str, LineHeard]], None] = lambda _: None,
 ) -> Report:
     """Measure a finished dub.
@@ -101,33 +102,17 @@ def build_report(
         work_dir: Folder for the decoded sound: 32 kB a second of media.
         settings: Limits of the probe.
         stt: Recogniser for the target language; None leaves WER and CER out.
-        mt_reverse: Translates target to source; None leaves the back-translation out.
         diarizer: Judges whether each line is in its speaker's voice; None leaves that out.
         stt_reason: Why there is no recogniser.
-        mt_reason: Why there is no reverse translation.
         on_heard: Told what listening counted, by line id.
 
     Raises:
         InputError: the finished file cannot be probed.
         MediaError: the finished file cannot be decoded.
     """
-    with ThreadPoolExecutor(1) as beside:  # on another core, while the finished sound is decoded
-        translated = beside.submit(
-            measure_translation,
-            inputs.lines,
-            source_language=inputs.source_language,
-            target_language=inputs.options.target_language,
-            glossary=inputs.options.glossary,
-            mt_reverse=mt_reverse,
-            reverse_reason=mt_reason,
-        )
-        output_media = probe(inputs.output, settings)
-        sound = decode_finished(inputs.output, work_dir=work_dir, media_s=inputs.media.duration_s)
-        translation = translated.result()
     target, media_s = inputs.options.target_language, inputs.media.duration_s
     placements = laid(inputs.timeline)
     spans = spans_of(placements, inputs.timeline.sample_rate_hz)
-    facts = measure_sound(sound.pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
     texts = {line.utterance.id: line.text for line in inputs.lines}
     edited = {line.utterance.id for line in inputs.lines if "edited" in line.flags or line.voice}
     spoken_lines = [
@@ -140,19 +125,32 @@ def build_report(
         )
         for p, s in zip(placements, spans, strict=True)
     ]
-    heard = listen(
-        lambda span: read_pcm(sound.pcm, span),
-        spoken_lines,
-        stt,
-        language=target,
-        mode=inputs.options.listen,
-        budget_s=LISTEN_BUDGET_S,
-        reason=stt_reason,
-        known=inputs.heard_before,
-    )
+    where: dict[str, Any] = {"work_dir": work_dir, "media_s": media_s}
+    with ThreadPoolExecutor(2) as beside:  # what takes longest runs on other cores, beside one another and the rest
+        measuring = beside.submit(measure_loudness, inputs.output, **where)
+        output_media = probe(inputs.output, settings)
+        sound = decode_finished(inputs.output, **where)
+        listening = beside.submit(
+            listen,
+            lambda span: read_pcm(sound.pcm, span),
+            spoken_lines,
+            stt,
+            language=target,
+            mode=inputs.options.listen,
+            budget_s=LISTEN_BUDGET_S,
+            reason=stt_reason,
+            known=inputs.heard_before,
+        )
+        recognition = measure_recognition(inputs.transcript)
+        leak = _leak(inputs, sound, spans, work_dir)
+        matches = match_lines(envelope(sound.pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
+        picture = compare_picture(
+            inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
+        )
+        loudness = measuring.result()
+        facts = measure_sound(sound.pcm, loudness.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
+        heard = listening.result()
     on_heard(heard.by_line)
-    recognition = measure_recognition(inputs.transcript)
-    leak = _leak(inputs, sound, spans, work_dir)
     timing = measure_timing(
         inputs.timeline,
         inputs.lines,
@@ -160,13 +158,13 @@ def build_report(
         inputs.transcript,
         facts,
         heard.line_wer,
-        match_lines(envelope(sound.pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio),
+        matches,
         leak.lines_db,
         media_s=media_s,
         output=output_media,
     )
-    voice = _voice(inputs, heard, sound, timing.lines)
-    mix = _mix(inputs.mix, sound, facts, spans, leak.whole_db, timing.lines)
+    voice = _voice(inputs, heard, loudness, timing.lines)
+    mix = _mix(inputs.mix, loudness, facts, spans, leak.whole_db, timing.lines)
     speakers = measure_speakers(
         inputs.speakers,
         inputs.casting,
@@ -181,9 +179,6 @@ def build_report(
         one_voice=inputs.one_voice,
         is_asked=inputs.options.speakers not in ("one", 1),
     )
-    picture = compare_picture(
-        inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
-    )
     container = measure_container(
         output_media,
         picture,
@@ -194,7 +189,7 @@ def build_report(
         fps=inputs.media.video.fps if inputs.media.video is not None and inputs.media.video.fps > 0 else 25.0,
         media_s=media_s,
     )
-    verdict, reasons = judge(recognition, translation, timing, voice, mix, container, speakers)
+    verdict, reasons = judge(recognition, inputs.translation, timing, voice, mix, container, speakers)
     sound.pcm.unlink(missing_ok=True)
     sound.stereo.unlink(missing_ok=True)
     return Report(
@@ -203,13 +198,15 @@ def build_report(
         reasons=reasons,
         provenance=_provenance(inputs),
         recognition=recognition,
-        translation=translation,
+        translation=inputs.translation,
         timing=timing,
         voice=voice,
         speakers=speakers,
         mix=mix,
         container=container,
-        worst_lines=worst_lines(timing.lines, inputs.lines, translation, _sound_faults(timing, voice, mix), speakers),
+        worst_lines=worst_lines(
+            timing.lines, inputs.lines, inputs.translation, _sound_faults(timing, voice, mix), speakers
+        ),
     )
 
 
@@ -256,7 +253,7 @@ def _sound_faults(timing: Timing, voice: VoiceQuality, mix: MixQuality) -> list[
     ]
 
 
-def _voice(inputs: ReportInputs, heard: Heard, sound: FinishedSound, rows: tuple[LineReport, ...]) -> VoiceQuality:
+def _voice(inputs: ReportInputs, heard: Heard, loudness: Loudness, rows: tuple[LineReport, ...]) -> VoiceQuality:
     target = inputs.options.target_language
     return VoiceQuality(
         listened_s=heard.seconds,
@@ -272,19 +269,19 @@ def _voice(inputs: ReportInputs, heard: Heard, sound: FinishedSound, rows: tuple
         unlike_lines=tuple(r.utterance_id for r in rows if is_unlike(r)),
         clipped_lines=tuple(r.utterance_id for r in rows if is_clipped(r)),
         unspoken_lines=tuple(s.utterance_id for s in inputs.spoken if s.audio is None),
-        clipped_share=round(sound.clipped_share, 7),
+        clipped_share=round(loudness.clipped_share, 7),
     )
 
 
 def _mix(
     planned: MixFacts,
-    sound: FinishedSound,
+    loudness: Loudness,
     facts: SoundFacts,
     spans: list[Span],
     original_db: float | None,
     rows: tuple[LineReport, ...],
 ) -> MixQuality:
-    levels = sound.momentary_lufs
+    levels = loudness.momentary_lufs
     dub_lufs = gated_lufs(levels, line_mask(spans, len(levels))) if spans else None
     source_lufs = planned.source_voice_lufs
     return MixQuality(
@@ -298,7 +295,7 @@ def _mix(
         loudness_error_lu=round(dub_lufs - source_lufs, 2)
         if dub_lufs is not None and source_lufs is not None
         else None,
-        true_peak_dbtp=sound.true_peak_dbtp,
+        true_peak_dbtp=loudness.true_peak_dbtp,
         bed_below_voice_db=facts.bed_below_voice_db,
         limited_share=planned.limited_share,
     )

@@ -89,20 +89,24 @@ def speak_lines(
     out: list[Spoken] = []
     for line in lines:
         STOP.check()
-        record = f"utterances/{line_key(line.text, language, choice)}.json"
-        spoken = None if refresh else _stored(store, record, line)
+        spoken = None if refresh else stored_line(line, choice, store, language=language)
         made = spoken is None
         if spoken is None:
             spoken = _speak(line, engine, choice, store, language=language, fallback=fallback)
             if not spoken.is_fallback:
-                store.put_record(record, spoken.model_dump_json().encode())
+                store.put_record(_record(line, language, choice), spoken.model_dump_json().encode())
         out.append(spoken)
         on_line(line, made)
     return tuple(out)
 
 
-def _stored(store: ArtifactStore, record: str, line: Line) -> Spoken | None:
-    data = store.get_record(record)
+def _record(line: Line, language: str, choice: EngineChoice) -> str:
+    return f"utterances/{line_key(line.text, language, choice)}.json"
+
+
+def stored_line(line: Line, choice: EngineChoice, store: ArtifactStore, *, language: str) -> Spoken | None:
+    """A line as it was spoken before; None when it was not, or its sound is gone."""
+    data = store.get_record(_record(line, language, choice))
     if data is None:
         return None
     spoken = Spoken.model_validate_json(data)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from dubline.media import aac
 from dubline.media.mux import SubtitleTrack, mux, stream_hash
 from dubline.media.picture import make_clip
 from dubline.media.preview import Item, listen, look
@@ -85,9 +86,18 @@ def _picture_times(path: Path) -> list[float]:
         ("odd/ae_cover_art.mp4", "mp4"),
     ],
 )
+@pytest.mark.parametrize("threads", [1, 3])
 def test_the_picture_is_copied_and_the_sound_is_on_time(
-    media_dir: Path, tmp_path: Path, srt: Path, clicks: Callable[[MediaInfo], Path], name: str, suffix: str
+    media_dir: Path,
+    tmp_path: Path,
+    srt: Path,
+    clicks: Callable[[MediaInfo], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    suffix: str,
+    threads: int,
 ) -> None:
+    monkeypatch.setattr(aac, "_LEAST_PART_S", 0.5)  # the clips are short
     source = media_dir / "video" / name
     info = probe(source, Settings())
     done = mux(
@@ -97,6 +107,7 @@ def test_the_picture_is_copied_and_the_sound_is_on_time(
         work_dir=tmp_path,
         target_language="pt-BR",
         subtitles=[SubtitleTrack(srt, "pt-BR"), SubtitleTrack(srt, "en")],
+        threads=threads,
     )
     out = probe(done.path, Settings())
     assert (done.suffix, done.video_copied) == (suffix, True)
@@ -108,6 +119,32 @@ def test_the_picture_is_copied_and_the_sound_is_on_time(
     assert _onsets(done.path) == pytest.approx(CLICKS_S, abs=0.025)
     if suffix == "mp4" and info.video is not None and info.video.has_timestamps:
         np.testing.assert_allclose(_picture_times(done.path), _picture_times(source), atol=0.002)
+
+
+@pytest.mark.parametrize(("rate_hz", "seconds"), [(44_100, 31.7), (48_000, 20.0), (96_000, 21.3)])
+def test_parts_encoded_side_by_side_are_one_track(tmp_path: Path, rate_hz: int, seconds: float) -> None:
+    """Tones that come and go, so that a joint in the wrong place or between unlike windows is heard."""
+    at_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    tone = 0.3 * np.sin(2 * np.pi * (200 + 40 * at_s) * at_s) * (1 + np.sin(2 * np.pi * 3.1 * at_s)) / 2
+    noise = np.random.default_rng(0).standard_normal(len(at_s)) * 0.02
+    pcm = np.stack([tone + noise, tone], axis=1).astype(np.float32)
+    audio = tmp_path / "dub.wav"
+    soundfile.write(audio, pcm, rate_hz)
+    info = MediaInfo(container="mp4", duration_s=seconds, size_bytes=1, streams=())
+    heard, lengths = [], []
+    for threads in (1, 2):
+        work = tmp_path / str(threads)
+        done = mux(tmp_path / "dub.wav", info, audio, work_dir=work, target_language="es", threads=threads)
+        assert (work / "dub.aac").exists() == (threads == 2)
+        with av.open(str(done.path)) as container:
+            heard.append(np.concatenate([f.to_ndarray()[0] for f in container.decode(container.streams.audio[0])]))
+            lengths.append(container.streams.audio[0].duration)
+    assert lengths[0] == lengths[1]
+    assert len(heard[0]) == len(heard[1]) >= len(pcm)
+    joint = int(seconds / 2 * rate_hz)
+    for window in (slice(0, None), slice(joint - 8192, joint + 8192), slice(-4096, None)):
+        errors = [float(np.mean((h[: len(pcm)][window] - pcm[window, 0]) ** 2)) for h in heard]
+        assert errors[1] < 1.3 * errors[0]
 
 
 def test_the_hash_sees_a_change_of_the_picture(media_dir: Path) -> None:

@@ -32,6 +32,7 @@ from dubline.models import (
 from dubline.quality.container import compare_picture
 from dubline.quality.models import Report
 from dubline.quality.sound import line_mask
+from dubline.quality.translation import measure_translation
 from dubline.settings import Settings
 from dubline.stages.mix import MixFacts
 from dubline.stages.report import ReportInputs, build_report
@@ -104,6 +105,9 @@ class Dub:
             ),
             timeline=timeline,
             cues=build_cues(lines, timeline, transcript, target_language="en", fps=25.0),
+            translation=measure_translation(
+                lines, source_language="en", target_language="en", glossary={}, mt_reverse=None
+            ),
             mix=MixFacts(
                 source_voice_lufs=level_lufs or gated_lufs(levels, line_mask(spans, len(levels))),
                 dub_voice_lufs=None,
@@ -118,7 +122,7 @@ class Dub:
             options=DubOptions(target_language="en", listen="all" if stt else "off"),
             source_language="en",
         )
-        return build_report(inputs, self.folder / "work", settings, stt, None)
+        return build_report(inputs, self.folder / "work", settings, stt)
 
     def timeline(self, **moved_s: float) -> Timeline:
         return Timeline(
