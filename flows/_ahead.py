@@ -67,13 +67,11 @@ class Ahead:
         beginning = await self._understood(chunks[:count], results)
         early = [line for line in beginning.lines if is_early(line.utterance)] if beginning else []
         minute = self._start(early, beginning)
-        # One chunk beside the speaking and the showing, so that a core is free for these; the others follow.
-        beside = 1 if early else 0
-        others = recognise(self._listening, chunks[count : count + beside])
+        # Both take all cores: the last line is spoken by every one, and the sound is encoded by every one.
         if beginning and early:
             await self._finish(minute)
             await self._show(job_id, beginning, early)
-        others += recognise(self._listening, chunks[count + beside :])
+        others = recognise(self._listening, chunks[count:])
         if beginning:
             self._start([line for line in beginning.lines[:-1] if not is_early(line.utterance)], beginning)
         for number, future in enumerate(others, count + 1):

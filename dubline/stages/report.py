@@ -126,9 +126,9 @@ def build_report(
         for p, s in zip(placements, spans, strict=True)
     ]
     where: dict[str, Any] = {"work_dir": work_dir, "media_s": media_s}
-    with ThreadPoolExecutor(2) as beside:  # what takes longest runs on other cores, beside one another and the rest
+    with ThreadPoolExecutor(3) as beside:  # what takes longest runs on other cores, beside one another and the rest
         measuring = beside.submit(measure_loudness, inputs.output, **where)
-        output_media = probe(inputs.output, settings)
+        probing = beside.submit(probe, inputs.output, settings)
         sound = decode_finished(inputs.output, **where)
         listening = beside.submit(
             listen,
@@ -144,6 +144,7 @@ def build_report(
         recognition = measure_recognition(inputs.transcript)
         leak = _leak(inputs, sound, spans, work_dir)
         matches = match_lines(envelope(sound.pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
+        output_media = probing.result()
         picture = compare_picture(
             inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
         )
