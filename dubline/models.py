@@ -249,11 +249,12 @@ class Timeline(Frozen):
 
 
 class Cue(Frozen):
-    """One subtitle; `text` holds its line breaks."""
+    """One subtitle; `text` holds its line breaks, `speaker` is the label of who speaks, empty when unknown."""
 
     start_s: float
     end_s: float
     text: str
+    speaker: str = ""
 
 
 def _one_row(text: str) -> str:

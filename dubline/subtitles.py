@@ -37,6 +37,7 @@ class CueSource(Frozen):
     start_s: float
     end_s: float
     pauses: tuple[tuple[float, Span], ...] = ()
+    speaker: str = ""
 
     def clock(self, share: float, *, is_end: bool) -> float:
         """When that share of the speech is over. At or near a pause: where it begins, or ends when not `is_end`."""
@@ -73,6 +74,7 @@ class _Piece(Frozen):
     read: str
     start_s: float
     end_s: float
+    speaker: str
 
 
 def limits(language: str) -> Limits:
@@ -128,7 +130,13 @@ def make_cues(
             start_s = source.clock(done / total, is_end=False)
             done += len(part)
             pieces.append(
-                _Piece(shown=shown, read=part, start_s=start_s, end_s=source.clock(done / total, is_end=True))
+                _Piece(
+                    shown=shown,
+                    read=part,
+                    start_s=start_s,
+                    end_s=source.clock(done / total, is_end=True),
+                    speaker=source.speaker,
+                )
             )
     return _timed(pieces, rule, media_duration_s=media_duration_s, gap_s=max(_frames_s(fps), 0.04) + _MARGIN_S)
 
@@ -234,7 +242,7 @@ def _in_milliseconds(
         end_s = max(starts[i] + needs[i], min(piece.end_s, starts[i] + MAX_S))
         end_ms = min(math.ceil(end_s * 1000) + 1, math.floor(limit_s * 1000) + 1, start_ms + int(MAX_S * 1000))
         if end_ms > start_ms:  # else the media is shorter than a millisecond a cue
-            yield Cue(start_s=start_ms / 1000, end_s=end_ms / 1000, text=piece.shown)
+            yield Cue(start_s=start_ms / 1000, end_s=end_ms / 1000, text=piece.shown, speaker=piece.speaker)
             free_ms = end_ms
 
 
@@ -300,9 +308,12 @@ def to_srt(cues: Sequence[Cue]) -> str:
 
 
 def to_vtt(cues: Sequence[Cue]) -> str:
-    """WebVTT, text escaped as its standard asks."""
+    """WebVTT, text escaped as its standard asks; where several people speak, a voice span names who does."""
     blocks = ["WEBVTT\n"]
+    are_several = len({cue.speaker for cue in cues if cue.speaker}) > 1
     for cue in cues:
         text = html.escape(_rows(cue.text), quote=False)
+        if are_several and cue.speaker:
+            text = f"<v {html.escape(cue.speaker, quote=False)}>{text}</v>"
         blocks.append(f"{_stamp(cue.start_s, '.')} --> {_stamp(cue.end_s, '.')}\n{text}\n")
     return "\n".join(blocks)

@@ -34,7 +34,8 @@ def build_cues(
         start_s = place.start_sample / timeline.sample_rate_hz
         end_s = start_s + place.length_samples / timeline.sample_rate_hz
         pauses = _pauses(place, timeline.sample_rate_hz)
-        target.append(CueSource(text=line.text, start_s=start_s, end_s=end_s, pauses=pauses))
+        speaker = line.utterance.speaker
+        target.append(CueSource(text=line.text, start_s=start_s, end_s=end_s, pauses=pauses, speaker=speaker))
         second.append(line.utterance.text)
     utterances = [line.utterance for line in lines]
     frame_rate = fps or _FPS
@@ -61,5 +62,5 @@ def _pauses(place: Placement, rate_hz: int) -> tuple[tuple[float, Span], ...]:
 
 def source_cues(utterances: Sequence[Utterance], *, language: str, duration_s: float, fps: float) -> tuple[Cue, ...]:
     """Cues of what is said in the source, when it is said. `fps` 0 means unknown."""
-    rows = [CueSource(text=u.text, start_s=u.start_s, end_s=u.end_s) for u in utterances]
+    rows = [CueSource(text=u.text, start_s=u.start_s, end_s=u.end_s, speaker=u.speaker) for u in utterances]
     return tuple(make_cues(rows, media_duration_s=duration_s, fps=fps or _FPS, language=language))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -145,3 +146,21 @@ def test_no_cue_comes_up_before_the_phrase_after_a_pause() -> None:
     assert "primeira" not in second.text
     assert cues[0].start_s == pytest.approx(0.0, abs=0.05)
     assert cues[-1].end_s >= 10.0
+
+
+def test_webvtt_names_who_speaks_where_several_do(tmp_path: Path) -> None:
+    rows = [
+        CueSource(text="Is it <here>?", start_s=0.0, end_s=4.0, speaker="S1"),
+        CueSource(text="No & yes.", start_s=7.0, end_s=9.0, speaker="S2"),
+        CueSource(text="It was here yesterday, as everybody knows.", start_s=10.0, end_s=14.0, speaker="S1"),
+    ]
+    cues = make_cues(rows, media_duration_s=20, fps=25, language="en")
+    text = to_vtt(cues)
+    assert "\n<v S1>Is it &lt;here&gt;?</v>\n" in text
+    assert "\n<v S2>No &amp; yes.</v>\n" in text
+    assert text.count("<v S1>") == text.count("</v>") - 1 == 3  # each part of a line that is cut
+    path = tmp_path / "a.vtt"
+    path.write_text(text)
+    assert html.unescape(pysubs2.load(str(path)).events[1].plaintext) == "No & yes."  # it takes the span away only
+    assert "<v" not in to_vtt([cues[0], cues[2]])  # who speaks alone needs no name
+    assert "S2" not in to_srt(cues)
