@@ -194,8 +194,8 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         **fresh,
     )
     subtitles = await finish(subtitling)
+    # What needs no finished file is made beside it: texts do not, nor do stills of a picture that stays as it is.
     looking = None
-    # Writing the finished file leaves a core free. The picture stays as it is, so its stills need not wait for it.
     if options.subtitles != "burned":
         looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
     judging = start(

@@ -55,7 +55,7 @@ def encode_in_parts(
     stop: StopToken = STOP,
     on_progress: Callable[[float], None] | None = None,
 ) -> AacTrack | None:
-    """Encode PCM with as many encoders as there are threads; each frame is what one encoder alone would make of it.
+    """Encode PCM with as many encoders as there are threads; the frames are nearly those of one encoder alone.
 
     A frame depends on its own samples and those of the frame before, and hardly on what was encoded earlier.
 

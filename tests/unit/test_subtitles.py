@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dubline.models import Span
+from dubline.models import Line, Placement, Span, Timeline, Transcript, Utterance
+from dubline.stages.subtitle import build_cues
 from dubline.subtitles import CueSource, clean, make_cues, rule_breaks, to_srt, to_vtt
 from dubline.timing.lines import break_lines
 
@@ -164,3 +165,33 @@ def test_webvtt_names_who_speaks_where_several_do(tmp_path: Path) -> None:
     assert html.unescape(pysubs2.load(str(path)).events[1].plaintext) == "No & yes."  # it takes the span away only
     assert "<v" not in to_vtt([cues[0], cues[2]])  # who speaks alone needs no name
     assert "S2" not in to_srt(cues)
+
+
+def test_cues_of_source_and_dub_know_their_speaker() -> None:
+    lines = tuple(
+        Line(
+            utterance=Utterance(
+                id=f"u{i}", start_s=4.0 * i, end_s=4.0 * i + 3, slot_end_s=4.0 * i + 4, text="Yes, it is.", speaker=who
+            ),
+            text="Sim, é.",
+        )
+        for i, who in enumerate(("S1", "S2"))
+    )
+    placements = tuple(
+        Placement(
+            utterance_id=f"u{i}",
+            start_sample=4000 * i,
+            length_samples=3000,
+            stretch=1.0,
+            slot_s=4.0,
+            natural_s=3.0,
+            onset_error_s=0.0,
+            drift_s=0.0,
+        )
+        for i in range(2)
+    )
+    timeline = Timeline(sample_rate_hz=1000, total_samples=8000, placements=placements)
+    transcript = Transcript(language="en", segments=(), speech=(), duration_s=8.0)
+    cues = build_cues(lines, timeline, transcript, target_language="pt-BR", fps=25.0)
+    for kind in (cues.target, cues.source, cues.bilingual):
+        assert [cue.speaker for cue in kind] == ["S1", "S2"]
