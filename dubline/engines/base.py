@@ -67,7 +67,7 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class SttResult:
-    """Segments with word times in seconds from the start of the given audio."""
+    """Segments, with word times where they were asked for, in seconds from the start of the given audio."""
 
     language: str
     language_probability: float
@@ -100,8 +100,11 @@ class SttEngine(Protocol):
         """How many threads may call `transcribe` at once with profit."""
         ...
 
-    def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
-        """Recognise 16 kHz mono float32 audio. `language` None means detect it. Thread-safe."""
+    def transcribe(self, audio: NDArray[np.float32], *, language: str | None, word_times: bool = True) -> SttResult:
+        """Recognise 16 kHz mono float32 audio. `language` None means detect it. Thread-safe.
+
+        Without `word_times` only the text is wanted: segments may come without words, and it may cost less.
+        """
         ...
 
     def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:

@@ -36,7 +36,7 @@ def facts(engine: Any) -> bytes:
 
 
 def transcribe(call: wire.TranscribeCall, engine: SttEngine, audio: Audio, _ticket: Ticket) -> bytes:
-    result = engine.transcribe(_sound(audio), language=call.language)
+    result = engine.transcribe(_sound(audio), language=call.language, word_times=call.word_times)
     return wire.frame(
         {
             "language": result.language,

@@ -215,8 +215,8 @@ class RemoteStt(_Remote):
     def parallel(self) -> int:
         return self.load()["parallel"]
 
-    def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
-        call = wire.TranscribeCall(choice=self._choice, language=language)
+    def transcribe(self, audio: NDArray[np.float32], *, language: str | None, word_times: bool = True) -> SttResult:
+        call = wire.TranscribeCall(choice=self._choice, language=language, word_times=word_times)
         head, _ = self._connection.call("/v1/stt", call, audio, part=self._part)
         return SttResult(
             language=head["language"],

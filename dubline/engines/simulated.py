@@ -61,7 +61,7 @@ class _Pretend:
 class SimulatedStt(_Pretend):
     parallel = 2
 
-    def transcribe(self, audio: NDArray[np.float32], *, language: str | None) -> SttResult:
+    def transcribe(self, audio: NDArray[np.float32], *, language: str | None, word_times: bool = True) -> SttResult:
         self._work(audio[:: max(1, len(audio) // 1000)].tobytes())
         words: list[Word] = []
         for start_s, end_s in _loud_runs(audio):
@@ -79,7 +79,7 @@ class SimulatedStt(_Pretend):
                 start_s=sentence[0].start_s,
                 end_s=sentence[-1].end_s,
                 text="".join(w.text for w in sentence).strip(),
-                words=sentence,
+                words=sentence if word_times else (),
                 avg_log_probability=-0.2,
             )
             for sentence in sentences

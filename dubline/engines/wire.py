@@ -39,6 +39,7 @@ class DetectCall(Call): ...
 
 class TranscribeCall(Call):
     language: Annotated[str, Field(max_length=64)] | None
+    word_times: bool = True
 
 
 class TranslateCall(Call):

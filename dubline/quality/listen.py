@@ -147,7 +147,7 @@ def listen(
 
     def said(piece: list[int]) -> str:
         STOP.check()
-        result = engine.transcribe(_audio(read, lines, piece), language=language)
+        result = engine.transcribe(_audio(read, lines, piece), language=language, word_times=False)
         return " ".join(s.text for s in result.segments)
 
     try:

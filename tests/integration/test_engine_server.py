@@ -143,6 +143,8 @@ def test_answers_are_those_of_an_engine_of_this_process(plain: Server) -> None:
     stt = simulated.STT.load(settings)
     assert plain.stt.transcribe(audio, language=None) == stt.transcribe(audio, language=None)
     assert len(plain.stt.transcribe(audio, language="pt-BR").segments[0].words) > 3
+    text_only = plain.stt.transcribe(audio, language="pt-BR", word_times=False).segments
+    assert [(bool(s.text), s.words) for s in text_only] == [(True, ())] * len(text_only)
     assert plain.stt.transcribe(audio[:0], language="es").segments == ()
     assert plain.stt.detect_language(audio) == stt.detect_language(audio)
     rows = [f"Sentence {i}, «ação» 日本" for i in range(150)]

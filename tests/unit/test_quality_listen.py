@@ -26,7 +26,7 @@ class Says:
         self.texts = list(texts)
         self.seconds: list[float] = []
 
-    def transcribe(self, audio, *, language):
+    def transcribe(self, audio, *, language, word_times=True):
         self.seconds.append(len(audio) / 16_000)
         text = self.texts.pop(0)
         return SttResult(language, 1.0, (Segment(start_s=0, end_s=1, text=text),))
@@ -132,7 +132,7 @@ def test_a_mark_changes_with_whatever_is_heard() -> None:
 
 def test_a_deaf_recogniser_is_a_reason_not_a_crash() -> None:
     class Deaf(Says):
-        def transcribe(self, audio, *, language):
+        def transcribe(self, audio, *, language, word_times=True):
             raise EngineError("It does not hear.")
 
     heard = listen(read, [row(0)], Deaf([]), language="pt-BR")
