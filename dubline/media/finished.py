@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,84 +13,67 @@ from numpy.typing import NDArray
 from dubline.media import argv
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
+from dubline.media.true_peak import Peaks, measure_peaks
 
 RATE_HZ = 16_000
-_FULL_SCALE_DB = -0.01
-_CLIPPING_POSSIBLE_DBTP = -0.1
 _VALUE = re.compile(r"=(-?[\d.]+(?:e[+-]?\d+)?|-?inf|-?nan)$")
 
 
 @dataclass(frozen=True)
 class FinishedSound:
-    """First audio track of a finished file.
+    """First audio track of a finished file, on the file's own timeline.
 
     Attributes:
-        pcm: 16 kHz mono, raw little-endian 16 bit, on the file's own timeline.
+        pcm: 16 kHz mono, raw little-endian 16 bit.
         stereo: The same with two channels.
+        halved: All its channels at its own rate, at half their level: what is above full scale is still there.
+        momentary_lufs: 400 ms windows, one every 100 ms; value `i` looks back from 0.1 * (i + 1) s.
     """
 
     pcm: Path
     stereo: Path
+    halved: Path
     samples: int
+    momentary_lufs: NDArray[np.float64]
 
     @property
     def duration_s(self) -> float:
         return self.samples / RATE_HZ
 
+    def peaks(self) -> Peaks:
+        """Its true peak, and how much of it is at full scale."""
+        return measure_peaks(self.halved, 2.0)
 
-@dataclass(frozen=True)
-class Loudness:
-    """How loud the first audio track of a finished file is.
-
-    Attributes:
-        momentary_lufs: 400 ms windows, one every 100 ms; value `i` looks back from 0.1 * (i + 1) s.
-        true_peak_dbtp: None for digital silence.
-        clipped_share: Share of sample values at full scale, at the file's own rate.
-    """
-
-    momentary_lufs: NDArray[np.float64]
-    true_peak_dbtp: float | None
-    clipped_share: float
+    def close(self) -> None:
+        """Remove what was decoded."""
+        for path in (self.pcm, self.stereo, self.halved):
+            path.unlink(missing_ok=True)
 
 
 def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedSound:
-    """Decode the sound into `work_dir`. Memory does not grow with the length.
+    """Decode the sound into `work_dir`, once for all that is measured. Memory does not grow with the length.
 
     Raises:
         MediaError: the file cannot be decoded, or holds no sound.
     """
     with Scratch(work_dir) as scratch:
-        forks = _track(scratch.link(video)).filter_multi_output("asplit", 2)
-        heard = forks[0].filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="mono")
+        forks = _track(scratch.link(video)).filter_multi_output("asplit", 3)
+        heard = forks[0].filter("aresample", RATE_HZ).filter_multi_output("asplit", 2)
+        halved = forks[2].filter("volume", 0.5).filter("aformat", sample_fmts="s16")
+        measured = forks[1].filter("ebur128", metadata=1, framelog="quiet")
+        measured = measured.filter("ametadata", mode="print", key="lavfi.r128.M", file="momentary.txt")
         sounds = argv.arguments(
-            argv.sink([heard], "finished.raw", "s16le"), argv.sink([_stereo(forks[1])], "stereo.raw", "s16le")
+            argv.sink([heard[0].filter("aformat", sample_fmts="s16", channel_layouts="mono")], "finished.raw", "s16le"),
+            argv.sink([heard[1].filter("aformat", sample_fmts="s16", channel_layouts="stereo")], "stereo.raw", "s16le"),
+            argv.sink([halved], "halved.wav", "wav", rf64="auto"),
+            argv.nowhere([measured]),
         )
         run_ffmpeg(sounds, deadline_s=_deadline_s(media_s), cwd=scratch.path)
+        levels = np.nan_to_num(_values(scratch.path / "momentary.txt"), nan=-120.0, neginf=-120.0, posinf=0.0)
         pcm = scratch.move("finished.raw", work_dir / "finished.s16")
         both = scratch.move("stereo.raw", work_dir / "finished.stereo.s16")
-    return FinishedSound(pcm=pcm, stereo=both, samples=pcm.stat().st_size // 2)
-
-
-def measure_loudness(video: Path, *, work_dir: Path, media_s: float) -> Loudness:
-    """Decode the sound once more, for its level: the true peak takes longer than all else, which need not wait for it.
-
-    Raises:
-        MediaError: the file cannot be decoded, or holds no sound.
-    """
-    with Scratch(work_dir) as scratch:
-        name = scratch.link(video)
-        measured = _track(name).filter("ebur128", peak="true", metadata=1, framelog="quiet")
-        for key, file in (("M", "momentary.txt"), ("true_peak", "peak.txt")):
-            measured = measured.filter("ametadata", mode="print", key=f"lavfi.r128.{key}", file=file)
-        run_ffmpeg(argv.arguments(argv.nowhere([measured])), deadline_s=_deadline_s(media_s), cwd=scratch.path)
-        momentary = np.nan_to_num(_values(scratch.path / "momentary.txt"), nan=-120.0, neginf=-120.0, posinf=0.0)
-        peaks = _values(scratch.path / "peak.txt")
-        peak = float(np.nanmax(peaks)) if len(peaks) else 0.0
-        true_peak_dbtp = round(20 * math.log10(peak), 2) if peak > 0 else None
-        clipped = 0.0
-        if true_peak_dbtp is not None and true_peak_dbtp > _CLIPPING_POSSIBLE_DBTP:
-            clipped = _clipped_share(name, scratch.path, media_s)
-    return Loudness(momentary, true_peak_dbtp, clipped)
+        own = scratch.move("halved.wav", work_dir / "finished.halved.wav")
+    return FinishedSound(pcm=pcm, stereo=both, halved=own, samples=pcm.stat().st_size // 2, momentary_lufs=levels)
 
 
 def _track(name: str) -> Any:
@@ -117,24 +99,6 @@ def _stereo(sound: Any) -> Any:
 
 def _deadline_s(media_s: float) -> float:
     return 60.0 + 2.0 * media_s
-
-
-def _clipped_share(name: str, folder: Path, media_s: float) -> float:
-    """A second pass, for files whose peak makes clipping possible: values at full scale in blocks of 100 ms."""
-    track = argv.source(name)["a:0"].filter("aformat", sample_fmts="s16p").filter("asetnsamples", 4800, p=0)
-    track = track.filter(
-        "astats",
-        metadata=1,
-        reset=1,
-        measure_perchannel="none",
-        measure_overall="Peak_level+Peak_count+Number_of_samples",
-    )
-    files = {"Peak_level": "level.txt", "Peak_count": "count.txt", "Number_of_samples": "samples.txt"}
-    for key, file in files.items():
-        track = track.filter("ametadata", mode="print", key=f"lavfi.astats.Overall.{key}", file=file)
-    run_ffmpeg(argv.arguments(argv.nowhere([track])), deadline_s=_deadline_s(media_s), cwd=folder)
-    level, count, samples = (_values(folder / file) for file in files.values())
-    return float(count[level >= _FULL_SCALE_DB].sum() / max(1.0, samples.sum()))
 
 
 def _values(path: Path) -> NDArray[np.float64]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from dubline import __version__
 from dubline.engines.base import DiarizeEngine, SttEngine
-from dubline.media.finished import FinishedSound, Loudness, decode_finished, decode_stereo, measure_loudness
+from dubline.media.finished import FinishedSound, decode_finished, decode_stereo
 from dubline.media.loudness import gated_lufs
 from dubline.media.probe import probe
+from dubline.media.true_peak import Peaks
 from dubline.models import (
     ArtifactRef,
     DubOptions,
@@ -125,11 +128,9 @@ def build_report(
         )
         for p, s in zip(placements, spans, strict=True)
     ]
-    where: dict[str, Any] = {"work_dir": work_dir, "media_s": media_s}
-    with ThreadPoolExecutor(3) as beside:  # what takes longest runs on other cores, beside one another and the rest
-        measuring = beside.submit(measure_loudness, inputs.output, **where)
+    with ThreadPoolExecutor(2) as beside:  # what takes longest runs on other cores, beside the rest
         probing = beside.submit(probe, inputs.output, settings)
-        sound = decode_finished(inputs.output, **where)
+        sound = decode_finished(inputs.output, work_dir=work_dir, media_s=media_s)
         listening = beside.submit(
             listen,
             lambda span: read_pcm(sound.pcm, span),
@@ -148,8 +149,8 @@ def build_report(
         picture = compare_picture(
             inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
         )
-        loudness = measuring.result()
-        facts = measure_sound(sound.pcm, loudness.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
+        peaks = sound.peaks()
+        facts = measure_sound(sound.pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
         heard = listening.result()
     on_heard(heard.by_line)
     timing = measure_timing(
@@ -164,8 +165,8 @@ def build_report(
         media_s=media_s,
         output=output_media,
     )
-    voice = _voice(inputs, heard, loudness, timing.lines)
-    mix = _mix(inputs.mix, loudness, facts, spans, leak.whole_db, timing.lines)
+    voice = _voice(inputs, heard, peaks, timing.lines)
+    mix = _mix(inputs.mix, sound.momentary_lufs, peaks, facts, spans, leak.whole_db, timing.lines)
     speakers = measure_speakers(
         inputs.speakers,
         inputs.casting,
@@ -191,8 +192,7 @@ def build_report(
         media_s=media_s,
     )
     verdict, reasons = judge(recognition, inputs.translation, timing, voice, mix, container, speakers)
-    sound.pcm.unlink(missing_ok=True)
-    sound.stereo.unlink(missing_ok=True)
+    sound.close()
     return Report(
         verdict=verdict,
         message=_message(inputs, verdict, reasons),
@@ -254,7 +254,7 @@ def _sound_faults(timing: Timing, voice: VoiceQuality, mix: MixQuality) -> list[
     ]
 
 
-def _voice(inputs: ReportInputs, heard: Heard, loudness: Loudness, rows: tuple[LineReport, ...]) -> VoiceQuality:
+def _voice(inputs: ReportInputs, heard: Heard, peaks: Peaks, rows: tuple[LineReport, ...]) -> VoiceQuality:
     target = inputs.options.target_language
     return VoiceQuality(
         listened_s=heard.seconds,
@@ -270,19 +270,19 @@ def _voice(inputs: ReportInputs, heard: Heard, loudness: Loudness, rows: tuple[L
         unlike_lines=tuple(r.utterance_id for r in rows if is_unlike(r)),
         clipped_lines=tuple(r.utterance_id for r in rows if is_clipped(r)),
         unspoken_lines=tuple(s.utterance_id for s in inputs.spoken if s.audio is None),
-        clipped_share=round(loudness.clipped_share, 7),
+        clipped_share=round(peaks.clipped_share, 7),
     )
 
 
 def _mix(
     planned: MixFacts,
-    loudness: Loudness,
+    levels: NDArray[np.float64],
+    peaks: Peaks,
     facts: SoundFacts,
     spans: list[Span],
     original_db: float | None,
     rows: tuple[LineReport, ...],
 ) -> MixQuality:
-    levels = loudness.momentary_lufs
     dub_lufs = gated_lufs(levels, line_mask(spans, len(levels))) if spans else None
     source_lufs = planned.source_voice_lufs
     return MixQuality(
@@ -296,7 +296,7 @@ def _mix(
         loudness_error_lu=round(dub_lufs - source_lufs, 2)
         if dub_lufs is not None and source_lufs is not None
         else None,
-        true_peak_dbtp=loudness.true_peak_dbtp,
+        true_peak_dbtp=round(20 * math.log10(peaks.true_peak), 2) if peaks.true_peak > 0 else None,
         bed_below_voice_db=facts.bed_below_voice_db,
         limited_share=planned.limited_share,
     )
