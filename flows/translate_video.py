@@ -201,11 +201,13 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     judging = start(
         judge_translation,
         JudgeRequest(
+            base=base.lines,
             lines=lines.lines,
             source_language=language,
             target_language=target,
             glossary=options.glossary,
             used=mt,
+            refresh=params.refresh,
             **common,
         ),
         **fresh,

@@ -7,18 +7,24 @@ from contextlib import ExitStack
 from dubline.engines.registry import choose_mt
 from dubline.errors import EngineError, InputError
 from dubline.models import ArtifactRef, EngineChoice, Lines
+from dubline.quality.memory import RememberingMt, TranslatedBefore, back_record_name
 from dubline.quality.translation import measure_translation
 from dubline.settings import get_settings
 from tasks._engines import engine
-from tasks._policies import StageRequest, StageResult, load, save, stage_task
+from tasks._policies import StageRequest, StageResult, load, save, stage_task, store
 
 
 class JudgeRequest(StageRequest):
+    base: ArtifactRef
     lines: ArtifactRef
     source_language: str
     target_language: str
     glossary: dict[str, str]
     used: EngineChoice | None
+    refresh: bool = False
+
+    def identity(self):
+        return self.model_dump(mode="json", exclude={"base", "refresh"})
 
 
 class JudgeResult(StageResult):
@@ -27,8 +33,8 @@ class JudgeResult(StageResult):
 
 @stage_task("report", 1, name="judge translation")
 def judge_translation(request: JudgeRequest) -> JudgeResult:
-    """Translate the lines back, and count what was kept."""
-    mt, reason = None, ""
+    """Translate the lines back, and count what was kept; sentences of an earlier render are known."""
+    mt, name, reason = None, "", ""
     is_simulated = request.used is not None and request.used.engine == "simulated"
     with ExitStack() as held:
         try:
@@ -39,7 +45,10 @@ def judge_translation(request: JudgeRequest) -> JudgeResult:
                 source=request.target_language,
                 target=request.source_language,
             )
-            mt = held.enter_context(engine(reverse))
+            name = back_record_name(request.base, reverse, (request.target_language, request.source_language))
+            stored = None if request.refresh else store().get_record(name)
+            known = TranslatedBefore.model_validate_json(stored) if stored else TranslatedBefore()
+            mt = RememberingMt(lambda: held.enter_context(engine(reverse)), known)
         except (InputError, EngineError) as error:
             reason = error.message
         judged = measure_translation(
@@ -50,4 +59,6 @@ def judge_translation(request: JudgeRequest) -> JudgeResult:
             mt_reverse=mt,
             reverse_reason=reason,
         )
+        if mt is not None and mt.learnt:
+            store().put_record(name, mt.rows.model_dump_json().encode())
     return JudgeResult(translation=save(judged))

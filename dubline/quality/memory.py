@@ -1,17 +1,19 @@
-"""What listening found, kept from one render of a dub to the next: only lines that changed are listened to again."""
+"""What judging a dub found, kept from one of its renders to the next: only what changed is judged again."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import Field
 
+from dubline.engines.base import MtEngine, MtResult
 from dubline.models import ArtifactRef, EngineChoice, Frozen, Line, Spoken, Timeline
 from dubline.quality.listen import LineHeard
 
 _MOST = 2000
+_MOST_SENTENCES = 5000
 _WAY = 2  # of listening: what was counted in another way is not mixed with what is counted now
 
 
@@ -54,3 +56,41 @@ def line_marks(
             parts = [texts[name], sounds[name], laid, *background]
             out[name] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return out
+
+
+class TranslatedBefore(Frozen):
+    """Sentences of the dub translated back, the newest last."""
+
+    rows: dict[str, str] = Field(default_factory=dict)
+
+
+class RememberingMt:
+    """Translates what is not remembered, by an engine that is loaded for no less."""
+
+    def __init__(self, load: Callable[[], MtEngine], known: TranslatedBefore) -> None:
+        self._load = load
+        self._rows = dict(known.rows)
+        self.learnt = False
+
+    @property
+    def rows(self) -> TranslatedBefore:
+        """What is remembered now; the oldest go when there are too many."""
+        return TranslatedBefore(rows=dict(list(self._rows.items())[-_MOST_SENTENCES:]))
+
+    def translate(self, sentences: Sequence[str], *, source: str, target: str) -> list[MtResult]:
+        """As the engine does, for one pair of languages."""
+        unknown = [s for s in dict.fromkeys(sentences) if s not in self._rows]
+        if unknown:
+            results = self._load().translate(unknown, source=source, target=target)
+            self._rows |= {s: r.text for s, r in zip(unknown, results, strict=True)}
+            self.learnt = True
+        return [MtResult(candidates=(self._rows[s],)) for s in sentences]
+
+    def close(self) -> None:
+        """Nothing: whoever loaded the engine lets go of it."""
+
+
+def back_record_name(base: ArtifactRef, reverse: EngineChoice, languages: tuple[str, str]) -> str:
+    """Where the sentences of one translation and of its edits are kept, as one engine translates them back."""
+    parts = [base.sha256, reverse.engine, reverse.model, reverse.version, reverse.fingerprint, *languages]
+    return f"back/{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"

@@ -4,6 +4,7 @@ import pytest
 
 from dubline.engines.base import MtResult
 from dubline.models import Line, Segment, Span, Transcript, Utterance
+from dubline.quality.memory import RememberingMt, TranslatedBefore
 from dubline.quality.translation import back_translation_chrf, measure_recognition, measure_translation
 from dubline.quality.wording import keeps_number, numbers, plain_number, repeated_phrases, tokens
 
@@ -115,3 +116,33 @@ def test_what_a_translation_lost() -> None:
     assert found.empty == ("empty",)
     assert found.glossary_hits == 1
     assert [m.utterance_id for m in found.glossary_misses] == ["term"]
+
+
+def test_only_sentences_that_changed_are_translated_back() -> None:
+    asked: list[str] = []
+    loaded: list[int] = []
+
+    class Engine:
+        def translate(self, sentences, *, source, target):
+            asked.extend(sentences)
+            return [MtResult(candidates=(f"<{s}>",)) for s in sentences]
+
+        def close(self) -> None: ...
+
+    def load() -> Engine:
+        loaded.append(1)
+        return Engine()
+
+    first = RememberingMt(load, TranslatedBefore())
+    rows = first.translate(["Um.", "Dois.", "Um."], source="pt-BR", target="en")
+    assert [r.text for r in rows] == ["<Um.>", "<Dois.>", "<Um.>"]
+    assert asked == ["Um.", "Dois."]
+    assert first.learnt
+    known = TranslatedBefore.model_validate_json(first.rows.model_dump_json())
+
+    second = RememberingMt(load, known)
+    assert [r.text for r in second.translate(["Dois.", "Um."], source="pt-BR", target="en")] == ["<Dois.>", "<Um.>"]
+    assert (loaded, second.learnt) == ([1], False)
+    assert [r.text for r in second.translate(["Dois.", "Três."], source="pt-BR", target="en")] == ["<Dois.>", "<Três.>"]
+    assert asked == ["Um.", "Dois.", "Três."]
+    assert list(second.rows.rows) == ["Um.", "Dois.", "Três."]
