@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bench.__main__ import dub_into, new_home
 from bench.speakers import CLIPS, measure, read_rttm
 from dubline.engines.vad import speech_spans
-from dubline.media.finished import decode_finished
+from dubline.media.finished import decode_mono
 from dubline.quality.der import diarization_error
 from dubline.quality.sound import overlap_iou
 
@@ -76,8 +76,8 @@ def main() -> int:
 def _sound(path: Path) -> NDArray[np.float32]:
     """16 kHz mono."""
     with tempfile.TemporaryDirectory() as folder:
-        finished = decode_finished(path, work_dir=Path(folder), media_s=3600)
-        return np.fromfile(finished.pcm, "<i2").astype(np.float32) / np.float32(32768)
+        finished = decode_mono(path, work_dir=Path(folder), media_s=3600)
+        return np.fromfile(finished, "<i2").astype(np.float32) / np.float32(32768)
 
 
 def rows(report: dict[str, Any], clip: Clip, iou: float) -> list[Row]:

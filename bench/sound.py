@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from dubline.engines.pool import acquire
 from dubline.engines.registry import choose_separator, choose_stt
 from dubline.engines.vad import speech_spans
-from dubline.media.finished import RATE_HZ, decode_finished, decode_stereo
+from dubline.media.finished import RATE_HZ, decode_mono, decode_stereo
 from dubline.media.resample import resample_file
 from dubline.models import Span
 from dubline.quality.leak import Leak, measure_leak
@@ -87,9 +87,9 @@ def _dubs(file: Path, target: str, settings: Settings, work: Path) -> None:
     with acquire(choice, settings) as stt:
         for way in (*_WAYS, "flat"):
             path = outputs[way] if way != "flat" else _flat(file, outputs["mute"], work)
-            sound = decode_finished(path, work_dir=work, media_s=3600)
+            sound = decode_mono(path, work_dir=work, media_s=3600)
             heard = listen(
-                lambda span, pcm=sound.pcm: read_pcm(pcm, span), lines, stt, language=target, mode="all", budget_s=0.0
+                lambda span, pcm=sound: read_pcm(pcm, span), lines, stt, language=target, mode="all", budget_s=0.0
             )
             mix = reports[way]["mix"] if way != "flat" else {"bed": "flat -18 dB"}
             stages = reports[way]["provenance"]["stages"] if way != "flat" else []

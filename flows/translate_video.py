@@ -195,7 +195,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     )
     subtitles = await finish(subtitling)
     # What needs no finished file is made beside it: texts do not, nor do stills of a picture that stays as it is.
-    looking = None
+    looking = muxed = None
     if options.subtitles != "burned":
         looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
     judging = start(
@@ -212,7 +212,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    muxed = await run(
+    muxing = start(
         mux_video,
         MuxRequest(
             source=source.source,
@@ -225,11 +225,13 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             target_language=target,
             subtitles=options.subtitles,
             keep_original_audio=options.keep_original_audio,
+            refresh=params.refresh,
             **common,
         ),
         **fresh,
     )
     if looking is None:
+        muxed = await finish(muxing)
         looking = start(preview_picture, PictureRequest(video=muxed.video, media=None, **common), **fresh)
     picture = await finish(looking)
     previewing = start(
@@ -237,6 +239,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         SoundRequest(audio=mixed.audio, clip=picture.clip, clip_at_s=picture.clip_at_s, **common),
         **fresh,
     )
+    muxed = muxed or await finish(muxing)
     texts, translation, judged = await finish(writing), await finish(translating), await finish(judging)
     parts = (
         base,

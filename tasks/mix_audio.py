@@ -22,7 +22,7 @@ class MixResult(StageResult):
     facts: MixFacts
 
 
-@stage_task("mix", 4, name="mix audio")
+@stage_task("mix", 5, name="mix audio")
 def mix_audio(request: MixRequest) -> MixResult:
     """Lay the lines on the bed."""
     with workspace() as work:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from dubline.media.aac import KeptParts
 from dubline.media.mux import SubtitleTrack, mux
-from dubline.models import ArtifactRef, MediaInfo, SubtitleMode
+from dubline.models import ArtifactRef, Frozen, MediaInfo, SubtitleMode
 from dubline.settings import get_settings
 from tasks._policies import StageRequest, StageResult, stage_task, store, workspace
 from tasks._progress import TRACKER
@@ -20,6 +23,10 @@ class MuxRequest(StageRequest):
     target_language: str
     subtitles: SubtitleMode
     keep_original_audio: bool
+    refresh: bool = False
+
+    def identity(self):
+        return self.model_dump(mode="json", exclude={"refresh"})
 
 
 class MuxResult(StageResult):
@@ -28,7 +35,14 @@ class MuxResult(StageResult):
     video_copied: bool
 
 
-@stage_task("mux", 2, name="mux video")
+class KeptTrack(Frozen):
+    """The dub's track as it was encoded last, and where its parts lie in it."""
+
+    track: ArtifactRef
+    parts: dict[str, tuple[int, int]]
+
+
+@stage_task("mux", 3, name="mux video")
 def mux_video(request: MuxRequest) -> MuxResult:
     """One lossy encode in the whole chain: the dub's sound, here."""
     with workspace() as work:
@@ -51,9 +65,27 @@ def mux_video(request: MuxRequest) -> MuxResult:
             original_audio_index=request.audio_index if request.keep_original_audio else None,
             original_language=request.source_language,
             threads=get_settings().cpu_threads,
+            kept=_kept(request),
             on_progress=lambda at_s: TRACKER.set("mux", at_s / request.media.duration_s, "Writing the video"),
         )
+        if done.track is not None:
+            kept = KeptTrack(track=store().put_file(done.track.path, "audio/aac"), parts=dict(done.track.parts))
+            store().put_record(_record(request), kept.model_dump_json().encode())
         TRACKER.set("mux", 1.0, "Writing the video")
         return MuxResult(
             video=store().put_file(done.path, done.media_type), suffix=done.suffix, video_copied=done.video_copied
         )
+
+
+def _record(request: MuxRequest) -> str:
+    """Where the track of one source and language is remembered from one render to the next."""
+    text = f"{request.source.sha256} {request.audio_index} {request.target_language}"
+    return f"tracks/{hashlib.sha256(text.encode()).hexdigest()}.json"
+
+
+def _kept(request: MuxRequest) -> KeptParts | None:
+    stored = None if request.refresh else store().get_record(_record(request))
+    if stored is None:
+        return None
+    kept = KeptTrack.model_validate_json(stored)
+    return KeptParts(store().fetch(kept.track), kept.parts) if store().holds(kept.track) else None

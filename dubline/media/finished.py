@@ -24,21 +24,14 @@ class FinishedSound:
     """First audio track of a finished file, on the file's own timeline.
 
     Attributes:
-        pcm: 16 kHz mono, raw little-endian 16 bit.
-        stereo: The same with two channels.
+        stereo: 16 kHz, two channels, raw little-endian 16 bit.
         halved: All its channels at its own rate, at half their level: what is above full scale is still there.
         momentary_lufs: 400 ms windows, one every 100 ms; value `i` looks back from 0.1 * (i + 1) s.
     """
 
-    pcm: Path
     stereo: Path
     halved: Path
-    samples: int
     momentary_lufs: NDArray[np.float64]
-
-    @property
-    def duration_s(self) -> float:
-        return self.samples / RATE_HZ
 
     def peaks(self) -> Peaks:
         """Its true peak, and how much of it is at full scale."""
@@ -46,34 +39,48 @@ class FinishedSound:
 
     def close(self) -> None:
         """Remove what was decoded."""
-        for path in (self.pcm, self.stereo, self.halved):
-            path.unlink(missing_ok=True)
+        self.stereo.unlink(missing_ok=True)
+        self.halved.unlink(missing_ok=True)
+
+
+def decode_mono(video: Path, *, work_dir: Path, media_s: float) -> Path:
+    """Decode the first audio track to raw 16 kHz mono, little-endian 16 bit: what a recogniser hears.
+
+    By itself, since listening takes longest and waits for nothing else.
+
+    Raises:
+        MediaError: the file cannot be decoded, or holds no sound.
+    """
+    with Scratch(work_dir) as scratch:
+        heard = _track(scratch.link(video)).filter("aresample", RATE_HZ)
+        heard = heard.filter("aformat", sample_fmts="s16", channel_layouts="mono")
+        sound = argv.arguments(argv.sink([heard], "finished.raw", "s16le"))
+        run_ffmpeg(sound, deadline_s=_deadline_s(media_s), cwd=scratch.path)
+        return scratch.move("finished.raw", work_dir / "finished.s16")
 
 
 def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedSound:
-    """Decode the sound into `work_dir`, once for all that is measured. Memory does not grow with the length.
+    """Decode the sound into `work_dir` for all that is measured on it. Memory does not grow with the length.
 
     Raises:
         MediaError: the file cannot be decoded, or holds no sound.
     """
     with Scratch(work_dir) as scratch:
         forks = _track(scratch.link(video)).filter_multi_output("asplit", 3)
-        heard = forks[0].filter("aresample", RATE_HZ).filter_multi_output("asplit", 2)
-        halved = forks[2].filter("volume", 0.5).filter("aformat", sample_fmts="s16")
         measured = forks[1].filter("ebur128", metadata=1, framelog="quiet")
         measured = measured.filter("ametadata", mode="print", key="lavfi.r128.M", file="momentary.txt")
         sounds = argv.arguments(
-            argv.sink([heard[0].filter("aformat", sample_fmts="s16", channel_layouts="mono")], "finished.raw", "s16le"),
-            argv.sink([heard[1].filter("aformat", sample_fmts="s16", channel_layouts="stereo")], "stereo.raw", "s16le"),
-            argv.sink([halved], "halved.wav", "wav", rf64="auto"),
+            argv.sink([_stereo(forks[0])], "stereo.raw", "s16le"),
+            argv.sink(
+                [forks[2].filter("volume", 0.5).filter("aformat", sample_fmts="s16")], "halved.wav", "wav", rf64="auto"
+            ),
             argv.nowhere([measured]),
         )
         run_ffmpeg(sounds, deadline_s=_deadline_s(media_s), cwd=scratch.path)
         levels = np.nan_to_num(_values(scratch.path / "momentary.txt"), nan=-120.0, neginf=-120.0, posinf=0.0)
-        pcm = scratch.move("finished.raw", work_dir / "finished.s16")
-        both = scratch.move("stereo.raw", work_dir / "finished.stereo.s16")
-        own = scratch.move("halved.wav", work_dir / "finished.halved.wav")
-    return FinishedSound(pcm=pcm, stereo=both, halved=own, samples=pcm.stat().st_size // 2, momentary_lufs=levels)
+        stereo = scratch.move("stereo.raw", work_dir / "finished.stereo.s16")
+        halved = scratch.move("halved.wav", work_dir / "finished.halved.wav")
+    return FinishedSound(stereo=stereo, halved=halved, momentary_lufs=levels)
 
 
 def _track(name: str) -> Any:

@@ -38,12 +38,16 @@ class SubtitleTrack:
 
 @dataclass(frozen=True)
 class Muxed:
-    """The written file, its suffix (`mp4`, `mkv` or `m4a`), and whether the picture was copied bit for bit."""
+    """The written file, its suffix (`mp4`, `mkv` or `m4a`), and whether the picture was copied bit for bit.
+
+    `track` is the dub as it was encoded, where that was done in parts.
+    """
 
     path: Path
     suffix: str
     media_type: str
     video_copied: bool
+    track: aac.AacTrack | None = None
 
 
 def choose_container(info: MediaInfo, *, is_video_copied: bool, original_codec: str | None) -> Container:
@@ -68,6 +72,7 @@ def mux(
     original_language: str | None = None,
     length_s: float | None = None,
     threads: int = 1,
+    kept: aac.KeptParts | None = None,
     stop: StopToken = STOP,
     on_progress: Callable[[float], None] | None = None,
 ) -> Muxed:
@@ -85,6 +90,7 @@ def mux(
         original_language: Its language, BCP 47.
         length_s: Only that much from the start; None: all.
         threads: Cores that may be used for encoding the dub.
+        kept: Parts of an earlier track of this dub.
         stop: Polled while ffmpeg runs.
         on_progress: Gets the media seconds written.
 
@@ -107,6 +113,7 @@ def mux(
             length_s=length_s,
             work_dir=work_dir,
             deadline_s=120 + info.duration_s,
+            kept=kept,
             stop=stop,
             on_progress=on_progress if burn is None else None,
         )
@@ -160,7 +167,7 @@ class _Plan:
             path = scratch.move(name, work_dir / f"dubbed.{container}")
         kinds = {"mkv": "video/x-matroska", "mp4": "video/mp4", "m4a": "audio/mp4"}
         copied = self.info.video is not None and self.burn is None
-        return Muxed(path=path, suffix=container, media_type=kinds[container], video_copied=copied)
+        return Muxed(path=path, suffix=container, media_type=kinds[container], video_copied=copied, track=self.track)
 
     def _tracks(self, scratch: Scratch, picture: Any, container: Container) -> tuple[list[Any], dict[str, Any]]:
         video = self.info.video

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dubline.media.finished import RATE_HZ
@@ -17,6 +18,7 @@ FLOOR_DB = -40.0
 _CHANNELS = 2
 _REACH = 160  # samples by which the finished sound may be late or early
 _PIECE_S = 20.0
+_FFT = 8192
 _LEAST_VOICE_DB = -25.0
 _LEAST_S = 0.5
 
@@ -107,10 +109,15 @@ def _pieces(spans: Sequence[Span]) -> list[tuple[int, int]]:
 
 def _late(result: Recording, voice: Callable[[int, int], NDArray[np.float32]], speech: Sequence[Span]) -> int:
     """By how many frames the finished sound follows the source: an encoder may add or lose a few."""
-    total = np.zeros(2 * _REACH + 1)
+    step = _FFT - 2 * _REACH
+    spectrum = np.zeros(_FFT // 2 + 1, np.complex128)
     for first, count in _pieces(speech)[:12]:
-        size = 1 << (count + 2 * _REACH).bit_length()
-        heard = np.fft.rfft(result.read(first - _REACH, count + 2 * _REACH), size, axis=0)
-        sound = np.fft.rfft(voice(first, count), size, axis=0)
-        total += np.fft.irfft(heard * np.conj(sound), size, axis=0).sum(axis=1)[: 2 * _REACH + 1]
+        blocks = -(-count // step)
+        heard = result.read(first - _REACH, blocks * step + 2 * _REACH)
+        windows = sliding_window_view(heard, _FFT, axis=0)[::step]
+        sound = np.zeros((blocks * step, _CHANNELS), np.float32)
+        sound[:count] = voice(first, count)
+        said = np.fft.rfft(sound.reshape(blocks, step, _CHANNELS).transpose(0, 2, 1), _FFT)
+        spectrum += (np.fft.rfft(windows) * np.conj(said)).sum(axis=(0, 1))
+    total = np.fft.irfft(spectrum)[: 2 * _REACH + 1]
     return int(np.argmax(np.abs(total))) - _REACH if total.any() else 0

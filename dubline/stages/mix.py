@@ -28,6 +28,7 @@ _FADE_S = 0.004
 _CEILING = 10 ** (-2.6 / 20)  # sample peak; leaves 1.1 dB to the -1.5 dBTP limit for inter-sample peaks and the encoder
 _STEREO_OF_MONO_DB = 3.01  # BS.1770 adds the power of both channels
 _TAIL_SLACK_S = 0.06
+_GAIN_STEP_DB = 0.5  # of the voice: an edited line hardly ever changes what is heard elsewhere, so that may be kept
 
 
 Bed = Literal["ducked", "separated", "kept", "muted"]
@@ -103,6 +104,7 @@ def mix(
     gain_db = 0.0
     if source_lufs is not None and voice_lufs is not None:
         gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
+        gain_db = round(gain_db / _GAIN_STEP_DB) * _GAIN_STEP_DB
     treatment = _treatment(background, separated, has_lines=bool(timeline.placements))
     duration_s = timeline.total_samples / rate_hz
     if treatment in ("kept", "muted"):
@@ -269,11 +271,16 @@ def _sum(
             line = voice_file.read(count, dtype="float32")
             line *= np.float32(voice_gain)
             block[: len(line)] += line[:, None]
-            out.write(limiter.push(block))
+            out.write(_pcm(limiter.push(block)))
             at += count
             on_progress(at / total)
-        out.write(limiter.flush())
+        out.write(_pcm(limiter.flush()))
     return limiter.limited_share
+
+
+def _pcm(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """In 16 bits, nothing beyond full scale: in a third of the time that libsndfile takes."""
+    return np.rint(np.clip(samples, -1.0, 1.0) * np.float32(32767)).astype(np.int16)
 
 
 class Limiter:

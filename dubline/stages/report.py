@@ -14,7 +14,7 @@ from pydantic import Field
 
 from dubline import __version__
 from dubline.engines.base import DiarizeEngine, SttEngine
-from dubline.media.finished import FinishedSound, decode_finished, decode_stereo
+from dubline.media.finished import FinishedSound, decode_finished, decode_mono, decode_stereo
 from dubline.media.loudness import gated_lufs
 from dubline.media.probe import probe
 from dubline.media.true_peak import Peaks
@@ -128,12 +128,13 @@ def build_report(
         )
         for p, s in zip(placements, spans, strict=True)
     ]
-    with ThreadPoolExecutor(2) as beside:  # what takes longest runs on other cores, beside the rest
+    with ThreadPoolExecutor(3) as beside:  # what takes longest runs on other cores, beside the rest
+        decoding = beside.submit(decode_finished, inputs.output, work_dir=work_dir, media_s=media_s)
         probing = beside.submit(probe, inputs.output, settings)
-        sound = decode_finished(inputs.output, work_dir=work_dir, media_s=media_s)
+        pcm = decode_mono(inputs.output, work_dir=work_dir, media_s=media_s)
         listening = beside.submit(
             listen,
-            lambda span: read_pcm(sound.pcm, span),
+            lambda span: read_pcm(pcm, span),
             spoken_lines,
             stt,
             language=target,
@@ -143,14 +144,15 @@ def build_report(
             known=inputs.heard_before,
         )
         recognition = measure_recognition(inputs.transcript)
+        matches = match_lines(envelope(pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
+        sound = decoding.result()
         leak = _leak(inputs, sound, spans, work_dir)
-        matches = match_lines(envelope(sound.pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
         output_media = probing.result()
         picture = compare_picture(
             inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
         )
         peaks = sound.peaks()
-        facts = measure_sound(sound.pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
+        facts = measure_sound(pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
         heard = listening.result()
     on_heard(heard.by_line)
     timing = measure_timing(
@@ -176,7 +178,7 @@ def build_report(
             for p, s, silent in zip(placements, spans, facts.silent, strict=True)
             if not silent and p.utterance_id not in voice.fallback_lines
         },
-        lambda span: read_pcm(sound.pcm, span),
+        lambda span: read_pcm(pcm, span),
         diarizer,
         one_voice=inputs.one_voice,
         is_asked=inputs.options.speakers not in ("one", 1),
@@ -193,6 +195,7 @@ def build_report(
     )
     verdict, reasons = judge(recognition, inputs.translation, timing, voice, mix, container, speakers)
     sound.close()
+    pcm.unlink(missing_ok=True)
     return Report(
         verdict=verdict,
         message=_message(inputs, verdict, reasons),

@@ -20,6 +20,7 @@ from dubline.models import MediaInfo
 from dubline.settings import Settings
 
 RATE = 48_000
+WHOLE = 10**9  # frames: a track is never cut
 CLICKS_S = (0.05, 0.5, 1.0)
 
 
@@ -86,7 +87,7 @@ def _picture_times(path: Path) -> list[float]:
         ("odd/ae_cover_art.mp4", "mp4"),
     ],
 )
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("part_frames", [WHOLE, 20])
 def test_the_picture_is_copied_and_the_sound_is_on_time(
     media_dir: Path,
     tmp_path: Path,
@@ -95,9 +96,9 @@ def test_the_picture_is_copied_and_the_sound_is_on_time(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     suffix: str,
-    threads: int,
+    part_frames: int,
 ) -> None:
-    monkeypatch.setattr(aac, "_LEAST_PART_S", 0.5)  # the clips are short
+    monkeypatch.setattr(aac, "_PART_FRAMES", part_frames)  # the clips are short
     source = media_dir / "video" / name
     info = probe(source, Settings())
     done = mux(
@@ -107,7 +108,7 @@ def test_the_picture_is_copied_and_the_sound_is_on_time(
         work_dir=tmp_path,
         target_language="pt-BR",
         subtitles=[SubtitleTrack(srt, "pt-BR"), SubtitleTrack(srt, "en")],
-        threads=threads,
+        threads=2,
     )
     out = probe(done.path, Settings())
     assert (done.suffix, done.video_copied) == (suffix, True)
@@ -121,30 +122,72 @@ def test_the_picture_is_copied_and_the_sound_is_on_time(
         np.testing.assert_allclose(_picture_times(done.path), _picture_times(source), atol=0.002)
 
 
-@pytest.mark.parametrize(("rate_hz", "seconds"), [(44_100, 31.7), (48_000, 20.0), (96_000, 21.3)])
-def test_parts_encoded_side_by_side_are_one_track(tmp_path: Path, rate_hz: int, seconds: float) -> None:
+def _tones(rate_hz: int, seconds: float) -> np.ndarray:
     """Tones that come and go, so that a joint in the wrong place or between unlike windows is heard."""
     at_s = np.arange(round(seconds * rate_hz)) / rate_hz
     tone = 0.3 * np.sin(2 * np.pi * (200 + 40 * at_s) * at_s) * (1 + np.sin(2 * np.pi * 3.1 * at_s)) / 2
     noise = np.random.default_rng(0).standard_normal(len(at_s)) * 0.02
-    pcm = np.stack([tone + noise, tone], axis=1).astype(np.float32)
+    return np.stack([tone + noise, tone], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("rate_hz", "seconds"), [(44_100, 31.7), (48_000, 22.0), (96_000, 21.3)])
+def test_parts_encoded_side_by_side_are_one_track(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate_hz: int, seconds: float
+) -> None:
+    pcm = _tones(rate_hz, seconds)
     audio = tmp_path / "dub.wav"
     soundfile.write(audio, pcm, rate_hz)
+    parts = aac._PART_FRAMES
     info = MediaInfo(container="mp4", duration_s=seconds, size_bytes=1, streams=())
     heard, lengths = [], []
-    for threads in (1, 2):
-        work = tmp_path / str(threads)
-        done = mux(tmp_path / "dub.wav", info, audio, work_dir=work, target_language="es", threads=threads)
-        assert (work / "dub.aac").exists() == (threads == 2)
+    for frames in (WHOLE, parts):
+        monkeypatch.setattr(aac, "_PART_FRAMES", frames)
+        done = mux(audio, info, audio, work_dir=tmp_path / str(frames), target_language="es", threads=2)
+        assert (done.track is not None) == (frames == parts)
         with av.open(str(done.path)) as container:
             heard.append(np.concatenate([f.to_ndarray()[0] for f in container.decode(container.streams.audio[0])]))
             lengths.append(container.streams.audio[0].duration)
     assert lengths[0] == lengths[1]
     assert len(heard[0]) == len(heard[1]) >= len(pcm)
-    joint = int(seconds / 2 * rate_hz)
-    for window in (slice(0, None), slice(joint - 8192, joint + 8192), slice(-4096, None)):
+    joints = range(parts * 1024, len(pcm), parts * 1024)
+    for window in (slice(0, None), slice(-4096, None), *(slice(joint - 8192, joint + 8192) for joint in joints)):
         errors = [float(np.mean((h[: len(pcm)][window] - pcm[window, 0]) ** 2)) for h in heard]
         assert errors[1] < 1.3 * errors[0]
+
+
+def test_parts_whose_sound_is_the_same_are_not_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aac, "_PART_FRAMES", 64)
+    runs: list[str] = []
+    run = aac.run_ffmpeg
+    monkeypatch.setattr(aac, "run_ffmpeg", lambda what, **named: (runs.extend(what), run(what, **named))[1])
+
+    def encode(pcm: np.ndarray, name: str, kept: aac.KeptParts | None) -> tuple[aac.AacTrack, int]:
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "dub.wav", pcm, 48_000)
+        runs.clear()
+        track = aac.encode_in_parts(
+            tmp_path / name / "dub.wav",
+            threads=2,
+            length_s=None,
+            work_dir=tmp_path / name,
+            deadline_s=60,
+            kept=kept,
+        )
+        assert track is not None
+        return track, sum(word.endswith(".aac") for word in runs)
+
+    pcm = _tones(48_000, 20.0)
+    first, made = encode(pcm, "first", None)
+    assert made == len(first.parts) == 15
+    changed = pcm.copy()
+    changed[8 * 48_000 : 9 * 48_000] *= 0.5
+    fresh, _ = encode(changed, "fresh", None)
+    second, made = encode(changed, "second", aac.KeptParts(first.path, first.parts))
+    assert 1 <= made <= 3
+    assert second.path.read_bytes() == fresh.path.read_bytes() != first.path.read_bytes()
+    again, made = encode(changed, "again", aac.KeptParts(second.path, second.parts))
+    assert made == 0
+    assert again.path.read_bytes() == fresh.path.read_bytes()
 
 
 def test_the_hash_sees_a_change_of_the_picture(media_dir: Path) -> None:

@@ -13,7 +13,7 @@ from dubline.engines.base import SttEngine
 from dubline.engines.pool import acquire
 from dubline.engines.registry import choose_mt, choose_stt, choose_tts
 from dubline.errors import EngineUnavailable, InputError
-from dubline.media.finished import decode_finished
+from dubline.media.finished import decode_mono
 from dubline.sample import make_sample
 from dubline.settings import Settings, get_settings
 from tests.stack import Stack
@@ -52,7 +52,7 @@ def heard(video: Path, settings: Settings, work: Path) -> str:
     choice = choose_stt(settings, engine="faster-whisper", model=None, language="pt-BR")
     with acquire(choice, settings) as engine:
         assert isinstance(engine, SttEngine)
-        sound = np.fromfile(decode_finished(video, work_dir=work, media_s=60).pcm, "<i2").astype(np.float32) / 32768
+        sound = np.fromfile(decode_mono(video, work_dir=work, media_s=60), "<i2").astype(np.float32) / 32768
         result = engine.transcribe(sound, language="pt-BR")
     return " ".join(s.text for s in result.segments).lower()
 
