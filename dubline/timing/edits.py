@@ -145,7 +145,10 @@ def _split(line: Line, edit: SplitLine, taken: set[str]) -> list[Line]:
     guess = _near_space(said.text, edit.at_char / len(line.text))
     sources = _halves(said.text, guess if edit.source_at_char is None else edit.source_at_char, "source_at_char")
     share = len(sources[0]) / (len(sources[0]) + len(sources[1]))
-    at_s = said.start_s + share * (said.end_s - said.start_s) if edit.at_s is None else edit.at_s
+    length_s = said.end_s - said.start_s
+    least = min(0.5, 2 * _SHORTEST_S / length_s) if length_s > 0 else 0.5
+    guess_s = said.start_s + min(max(share, least), 1 - least) * length_s  # a word alone gets time to be said
+    at_s = guess_s if edit.at_s is None else edit.at_s
     if not said.start_s < at_s < said.end_s:
         raise _Refused("at_s", "The time does not lie inside the line.")
     out: list[Line] = []

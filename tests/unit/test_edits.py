@@ -156,3 +156,11 @@ def test_an_edited_line_keeps_its_id_and_a_text_has_no_control_characters() -> N
         ("edited",),
     )
     assert second == base[1]
+
+
+def test_a_half_of_one_letter_has_time_of_its_own() -> None:
+    lines = _lines("a " + "long " * 60)
+    edits = [ChangeLine(id="u0", start_s=1.0, end_s=1.6), SplitLine(id="u0", at_char=1)]
+    halves = apply_edits(lines, edits, media_s=_MEDIA_S, check_times=True)
+    assert [h.text for h in halves] == ["a", ("long " * 60).strip()]
+    assert [h.utterance.end_s - h.utterance.start_s >= 0.05 for h in halves] == [True, True]
