@@ -154,6 +154,7 @@ class Ahead:
             source=source.source,
             media=source.media,
             bed=sound.bed,
+            levels=sound.levels,
             transcript=part.transcript,
             utterances=tuple(line.utterance for line in early),
             spoken=tuple(self._spoken[line.utterance.id] for line in early),

@@ -184,6 +184,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         mix_audio,
         MixRequest(
             bed=sound.bed,
+            levels=sound.levels,
             separated=background.background if background else None,
             transcript=heard.transcript,
             timeline=timeline.timeline,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dubline.media.extract import extract_audio as extract
 from dubline.models import ArtifactRef, MediaInfo
 from tasks._policies import StageRequest, StageResult, stage_task, store, workspace
 from tasks._progress import TRACKER
+
+_LEVELS = "<f4"
 
 
 class ExtractRequest(StageRequest):
@@ -17,12 +22,13 @@ class ExtractRequest(StageRequest):
 class ExtractResult(StageResult):
     bed: ArtifactRef
     stt: ArtifactRef
+    levels: ArtifactRef
     rate_hz: int
     samples: int
     downmix: str
 
 
-@stage_task("extract", 1, name="extract audio")
+@stage_task("extract", 2, name="extract audio")
 def extract_audio(request: ExtractRequest) -> ExtractResult:
     """Decode the chosen track twice: for the mix and for the recogniser."""
     with workspace() as work:
@@ -39,7 +45,13 @@ def extract_audio(request: ExtractRequest) -> ExtractResult:
         return ExtractResult(
             bed=store().put_file(bed, "audio/wav"),
             stt=store().put_file(stt, "audio/wav"),
+            levels=store().put_bytes(done.bed_lufs.astype(_LEVELS).tobytes(), "application/octet-stream"),
             rate_hz=done.rate_hz,
             samples=done.samples,
             downmix=done.downmix,
         )
+
+
+def levels_of(ref: ArtifactRef) -> NDArray[np.float64]:
+    """The bed's momentary loudness, as it was stored."""
+    return np.frombuffer(store().read_bytes(ref), _LEVELS).astype(np.float64)

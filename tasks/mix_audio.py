@@ -6,10 +6,12 @@ from dubline.models import ArtifactRef, Background, Spoken, Timeline, Transcript
 from dubline.stages.mix import MixFacts, mix
 from tasks._policies import StageRequest, StageResult, load, stage_task, store, workspace
 from tasks._progress import TRACKER
+from tasks.extract_audio import levels_of
 
 
 class MixRequest(StageRequest):
     bed: ArtifactRef
+    levels: ArtifactRef
     separated: ArtifactRef | None
     transcript: ArtifactRef
     timeline: ArtifactRef
@@ -33,6 +35,7 @@ def mix_audio(request: MixRequest) -> MixResult:
             {s.utterance_id: store().fetch(s.audio) for s in request.spoken if s.audio is not None},
             load(request.transcript, Transcript).speech,
             background=request.background,
+            bed_lufs=levels_of(request.levels),
             separated=store().fetch(request.separated) if request.separated else None,
             output=output,
             work=work,

@@ -7,12 +7,14 @@ from dubline.models import ArtifactRef, Background, MediaInfo, Profile, Spoken, 
 from dubline.settings import get_settings
 from dubline.stages.beginning import make_beginning
 from tasks._policies import StageRequest, StageResult, load, stage_task, store, workspace
+from tasks.extract_audio import levels_of
 
 
 class BeginningRequest(StageRequest):
     source: ArtifactRef
     media: MediaInfo
     bed: ArtifactRef
+    levels: ArtifactRef
     transcript: ArtifactRef
     utterances: tuple[Utterance, ...]
     spoken: tuple[Spoken, ...]
@@ -26,7 +28,7 @@ class BeginningResult(StageResult):
     artifact: Artifact
 
 
-@stage_task("preview", 6, name="preview beginning")
+@stage_task("preview", 7, name="preview beginning")
 def preview_beginning(request: BeginningRequest) -> BeginningResult:
     """The first minute, to be watched long before the whole is done."""
     with workspace() as work:
@@ -34,6 +36,7 @@ def preview_beginning(request: BeginningRequest) -> BeginningResult:
             store().fetch(request.source),
             request.media,
             store().fetch(request.bed),
+            levels_of(request.levels),
             request.utterances,
             {s.utterance_id: s for s in request.spoken},
             {s.utterance_id: store().fetch(s.audio) for s in request.spoken if s.audio is not None},

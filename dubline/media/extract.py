@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dubline.cancel import STOP, StopToken
 from dubline.media import argv
+from dubline.media.loudness import metered, read_momentary
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
 from dubline.media.timeline import anchors
@@ -28,11 +32,12 @@ _LEAST_GAP_S = 0.03
 
 @dataclass(frozen=True)
 class Extracted:
-    """The bed's rate and exact length in samples, and how the recogniser's mono came about."""
+    """The bed's rate, exact length in samples and momentary loudness, and how the recogniser's mono came about."""
 
     rate_hz: int
     samples: int
     downmix: Downmix
+    bed_lufs: NDArray[np.float64]
 
 
 def bed_rate(source_rate_hz: int) -> int:
@@ -71,13 +76,13 @@ def extract_audio(
         # Levels of every channel, and of the plain downmix, are measured on the way: no pass of their own.
         sound = on_timeline(sound).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
         split = sound.filter_multi_output("asplit", 2)
-        bed = fitted(_stereo(split[0], rate_hz), samples)
+        bed = fitted(_stereo(split[0], rate_hz), samples).filter_multi_output("asplit", 2)
         # In float the resampler mixes at full level: with many channels the plain sum would be 20 dB too quiet.
         sample_format = "fltp" if track.channels > 2 else "s16"
         mono = split[1].filter("aresample", STT_RATE_HZ, ochl="mono", osf=sample_format)
         mono = fitted(mono, stt_samples).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
         done = run_ffmpeg(
-            argv.arguments(_wav(bed, "out0.wav"), _wav(mono, "out1.wav"), *anchored),
+            argv.arguments(_wav(bed[0], "out0.wav"), _wav(mono, "out1.wav"), metered(bed[1], "levels.txt"), *anchored),
             deadline_s=deadline_s,
             cwd=scratch.path,
             stop=stop,
@@ -91,9 +96,10 @@ def extract_audio(
             run_ffmpeg(
                 argv.arguments(_wav(better, "out1.wav"), *anchored), deadline_s=deadline_s, cwd=scratch.path, stop=stop
             )
+        bed_lufs = read_momentary((scratch.path / "levels.txt").read_bytes())
         scratch.move("out0.wav", bed_path)
         scratch.move("out1.wav", stt_path)
-    return Extracted(rate_hz=rate_hz, samples=samples, downmix=downmix)
+    return Extracted(rate_hz=rate_hz, samples=samples, downmix=downmix, bed_lufs=bed_lufs)
 
 
 def choose_downmix(channels_db: list[float], plain_db: float, layout: str) -> tuple[Downmix, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubline.media import argv
+from dubline.media.loudness import metered, read_momentary
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
 from dubline.media.true_peak import Peaks, measure_peaks
 
 RATE_HZ = 16_000
-_VALUE = re.compile(r"=(-?[\d.]+(?:e[+-]?\d+)?|-?inf|-?nan)$")
 
 
 @dataclass(frozen=True)
@@ -67,17 +66,15 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
     """
     with Scratch(work_dir) as scratch:
         forks = _track(scratch.link(video)).filter_multi_output("asplit", 3)
-        measured = forks[1].filter("ebur128", metadata=1, framelog="quiet")
-        measured = measured.filter("ametadata", mode="print", key="lavfi.r128.M", file="momentary.txt")
         sounds = argv.arguments(
             argv.sink([_stereo(forks[0])], "stereo.raw", "s16le"),
             argv.sink(
                 [forks[2].filter("volume", 0.5).filter("aformat", sample_fmts="s16")], "halved.wav", "wav", rf64="auto"
             ),
-            argv.nowhere([measured]),
+            metered(forks[1], "momentary.txt"),
         )
         run_ffmpeg(sounds, deadline_s=_deadline_s(media_s), cwd=scratch.path)
-        levels = np.nan_to_num(_values(scratch.path / "momentary.txt"), nan=-120.0, neginf=-120.0, posinf=0.0)
+        levels = np.maximum(read_momentary((scratch.path / "momentary.txt").read_bytes()), -120.0)
         stereo = scratch.move("stereo.raw", work_dir / "finished.stereo.s16")
         halved = scratch.move("halved.wav", work_dir / "finished.halved.wav")
     return FinishedSound(stereo=stereo, halved=halved, momentary_lufs=levels)
@@ -106,11 +103,3 @@ def _stereo(sound: Any) -> Any:
 
 def _deadline_s(media_s: float) -> float:
     return 60.0 + 2.0 * media_s
-
-
-def _values(path: Path) -> NDArray[np.float64]:
-    """The numbers that `ametadata` printed, one a frame."""
-    if not path.exists():
-        return np.zeros(0)
-    with path.open() as file:
-        return np.array([float(m[1]) for line in file if (m := _VALUE.search(line.rstrip()))], dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +38,20 @@ def momentary(
     """
     with Scratch(work_dir) as scratch:
         sound = argv.source(scratch.link(path))["a:0" if stream_index is None else str(stream_index)]
-        measured = sound.filter("ebur128", metadata=1, framelog="quiet").filter(
-            "ametadata", mode="print", key="lavfi.r128.M", file="-"
-        )
-        run = argv.arguments(argv.nowhere([measured]))
+        run = argv.arguments(metered(sound, "-"))
         done = run_ffmpeg(run, deadline_s=_DEADLINE_S + media_s / 10, cwd=scratch.path, capture_stdout=True, stop=stop)
-    values = [float(v) for v in re.findall(rb"lavfi\.r128\.M=(\S+)", done.stdout)]
-    out = np.asarray(values, dtype=np.float64)
+    return read_momentary(done.stdout)
+
+
+def metered(sound: Any, file: str) -> Any:
+    """An output that writes what `read_momentary` reads, to a file or (`-`) to standard output."""
+    measured = sound.filter("ebur128", metadata=1, framelog="quiet")
+    return argv.nowhere([measured.filter("ametadata", mode="print", key="lavfi.r128.M", file=file)])
+
+
+def read_momentary(text: bytes) -> NDArray[np.float64]:
+    """The levels as `momentary` gives them, from what `metered` wrote."""
+    out = np.asarray([float(v) for v in re.findall(rb"lavfi\.r128\.M=(\S+)", text)], dtype=np.float64)
     out[: _BLOCK_STEPS - 1] = -np.inf
     # The filter writes -120.691 or nan for digital silence.
     return np.where(np.isfinite(out) & (out > -120.0), out, -np.inf)

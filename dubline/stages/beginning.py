@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from dubline.media.mux import Muxed, mux
 from dubline.models import Background, MediaInfo, Profile, Span, Spoken, Utterance
@@ -27,6 +29,7 @@ def make_beginning(
     source: Path,
     media: MediaInfo,
     bed: Path,
+    bed_lufs: NDArray[np.float64],
     utterances: Sequence[Utterance],
     spoken: dict[str, Spoken],
     audio: dict[str, Path],
@@ -47,6 +50,7 @@ def make_beginning(
         source: The video.
         media: What `probe` said of it.
         bed: The source's sound, stereo, at `rate_hz`.
+        bed_lufs: Its momentary loudness.
         utterances: Those that are heard in the first minute, in order, at least one.
         spoken: Their lines, by utterance id.
         audio: Audio file by utterance id.
@@ -72,6 +76,7 @@ def make_beginning(
         audio,
         [s.model_copy(update={"end_s": min(s.end_s, until_s)}) for s in speech if s.start_s < until_s],
         background=background,
+        bed_lufs=bed_lufs[: int(until_s * 10)],
         output=mixed,
         work=work,
     )

@@ -68,6 +68,7 @@ def mix(
     speech: Sequence[Span],
     *,
     background: Background,
+    bed_lufs: NDArray[np.float64],
     separated: Path | None = None,
     output: Path,
     work: Path,
@@ -79,6 +80,7 @@ def mix(
         bed: The source's sound, stereo, on the media's timeline.
         timeline: Where each line lies, in samples at the bed's rate.
         spoken: Audio file by utterance id.
+        bed_lufs: The bed's momentary loudness, as `dubline.media.loudness.momentary` gives it.
         background: Lower the bed under speech, keep it as it is, or leave it out.
         separated: The bed without its voice, which then takes the bed's place.
         output: The file to write.
@@ -90,10 +92,10 @@ def mix(
     rate_hz = timeline.sample_rate_hz
     voice = work / "voice.wav"
     with ThreadPoolExecutor(1) as beside:  # on another core, while the lines are stretched
-        beds = [beside.submit(momentary, b, work_dir=work) for b in (bed, separated) if b is not None]
+        measuring = beside.submit(momentary, separated, work_dir=work) if separated is not None else None
         phrases = _stretched(timeline, spoken, rate_hz, work)
         _lay(timeline, phrases, voice)
-        bed_lufs, *separated_lufs = (b.result() for b in beds)
+        separated_lufs = measuring.result() if measuring is not None else None
     source_lufs = gated_lufs(bed_lufs, _mask(speech, len(bed_lufs))) if speech else None
     intervals = [
         Span(start_s=p.start_sample / rate_hz, end_s=(p.start_sample + p.length_samples) / rate_hz)
@@ -111,8 +113,8 @@ def mix(
         duck_db = 0.0 if treatment == "kept" else -120.0
         gain = np.full(1, float(treatment == "kept"))
     else:
-        if separated is not None:
-            bed, bed_lufs = separated, separated_lufs[0]
+        if separated is not None and separated_lufs is not None:
+            bed, bed_lufs = separated, separated_lufs
         level_lufs = source_lufs if source_lufs is not None else (voice_lufs or 0.0) + _STEREO_OF_MONO_DB
         depth_db = _depth(bed_lufs, level_lufs, _DUCKING[separated is not None], duration_s)
         shape = _shape([*speech, *intervals], duration_s)

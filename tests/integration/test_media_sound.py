@@ -50,6 +50,10 @@ def take(media_dir: Path, tmp_path: Path) -> Callable[[str], Taken]:
         assert bed_pcm.shape == (facts.samples, 2)
         assert facts.samples == round(info.duration_s * facts.rate_hz)
         assert stt_pcm.shape == (round(info.duration_s * STT_RATE_HZ),)
+        measured = momentary(bed)  # what was measured on the way is the bed's own
+        is_loud = measured > -60
+        assert (facts.bed_lufs.shape, is_loud.any()) == (measured.shape, (facts.bed_lufs > -60).any())
+        np.testing.assert_allclose(facts.bed_lufs[is_loud], measured[is_loud], atol=0.1)
         return Taken(info, facts, bed_pcm, stt_pcm)
 
     return run

@@ -11,6 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dubline.media.loudness import momentary
 from dubline.models import Placement, Profile, Span, Spoken, Timeline, Utterance
 from dubline.stages.mix import mix
 from dubline.stages.synthesize import phrases
@@ -150,6 +151,7 @@ def test_the_laid_line_is_silent_where_the_source_is(tmp_path: Path) -> None:
         {"u": tmp_path / "line.wav"},
         speech,
         background="mute",
+        bed_lufs=momentary(tmp_path / "bed.wav"),
         output=tmp_path / "out.wav",
         work=tmp_path,
     )

@@ -34,6 +34,7 @@ def _record(store: LocalStore) -> bytes:
     result = ExtractResult(
         bed=store.put_bytes(b"bed", "audio/wav"),
         stt=store.put_bytes(b"stt", "audio/wav"),
+        levels=store.put_bytes(b"levels", "application/octet-stream"),
         rate_hz=48_000,
         samples=1,
         downmix="mix",
