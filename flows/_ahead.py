@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from prefect.futures import PrefectFuture
-
 from dubline.engines.registry import choose_mt
 from dubline.errors import EngineError, InputError, MediaError
 from dubline.models import ArtifactRef, DubOptions, Line, Spoken, StageStats
@@ -19,7 +17,7 @@ from flows._job import offer_first_minute
 from flows._speaking import Speaking
 from tasks._policies import load
 from tasks._progress import TRACKER
-from tasks._run import finish, run
+from tasks._run import Started, finish, run
 from tasks.preview_beginning import BeginningRequest, preview_beginning
 from tasks.synthesize_speech import SynthesizeResult
 from tasks.transcribe_speech import RecogniseResult
@@ -51,7 +49,7 @@ class Ahead:
         self._target, self._options, self._settings = target, options, settings
         self._language = ""
         self._lines: list[Line] = []
-        self._futures: list[PrefectFuture[SynthesizeResult]] = []
+        self._futures: list[Started[SynthesizeResult]] = []
         self._spoken: dict[str, Spoken] = {}
         self.share = 0.0
         self.stats: tuple[StageStats, ...] = ()
@@ -130,7 +128,7 @@ class Ahead:
             return _Part(heard.transcript, load(translated.lines, Lines).rows, share)
         return None
 
-    def _start(self, lines: Sequence[Line], part: _Part | None) -> list[PrefectFuture[SynthesizeResult]]:
+    def _start(self, lines: Sequence[Line], part: _Part | None) -> list[Started[SynthesizeResult]]:
         if part is None or not lines:
             return []
         share = part.share * len(lines) / len(part.lines)
@@ -140,7 +138,7 @@ class Ahead:
         self._futures += futures
         return futures
 
-    async def _finish(self, futures: Sequence[PrefectFuture[SynthesizeResult]]) -> None:
+    async def _finish(self, futures: Sequence[Started[SynthesizeResult]]) -> None:
         for future in futures:
             made = await finish(future)
             self._spoken |= {s.utterance_id: s for s in made.spoken}

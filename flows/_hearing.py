@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prefect.futures import PrefectFuture
-
 from dubline.languages import canonical
 from dubline.models import ArtifactRef, EngineChoice, StageStats
 from dubline.stages.transcribe import Chunk, SpeechPlan, agreed_language
 from tasks._policies import load
-from tasks._run import finish, run, start
+from tasks._run import Started, finish, run, start
 from tasks.diarize_speakers import DiarizeRequest, DiarizeResult, diarize_speakers
 from tasks.extract_audio import ExtractRequest, ExtractResult, extract_audio
 from tasks.ingest_video import IngestResult
@@ -67,7 +65,7 @@ async def listen(
     stt: EngineChoice,
     wanted: str | None,
     scope: str,
-    refresh: bool,
+    fresh: dict[str, Any],
     diarizer: EngineChoice | None = None,
     speakers: int | None = None,
 ) -> Listening:
@@ -79,14 +77,14 @@ async def listen(
         stt: The recogniser.
         wanted: Language that is spoken, canonical; None detects it.
         scope: Scope of the cache.
-        refresh: Make everything anew.
+        fresh: Whether everything is made anew, and whether most is known from before an edit (as `run` takes them).
         diarizer: Tells voices apart; None takes everybody for one speaker.
         speakers: How many speak; None finds it out.
 
     Raises:
         DublineError: the reason why a stage failed.
     """
-    common, fresh = {"scope": scope}, {"refresh": refresh}
+    common = {"scope": scope}
     asked = ExtractRequest(source=source.source, media=source.media, audio_index=audio_index, **common)
     sound = await run(extract_audio, asked, **fresh)
     detected = await run(find_speech_spans, DetectRequest(stt=sound.stt, **common), **fresh)
@@ -98,7 +96,7 @@ async def listen(
     return Listening(source, sound, detected, plan, told_apart, stt, wanted, common, fresh)
 
 
-def recognise(listening: Listening, chunks: Sequence[Chunk]) -> list[PrefectFuture[RecogniseResult]]:
+def recognise(listening: Listening, chunks: Sequence[Chunk]) -> list[Started[RecogniseResult]]:
     """Start to recognise chunks, both cores at once."""
     return [start(recognise_chunk, _asked(listening, c, listening.wanted), **listening.fresh) for c in chunks]
 

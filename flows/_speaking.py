@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from prefect.futures import PrefectFuture
-
 from dubline.engines.registry import choose_fallback_tts, choose_tts, voices_of
 from dubline.models import DubOptions, EngineChoice, Line, Speaker, Spoken
 from dubline.settings import Settings
 from dubline.speakers.casting import cast
 from dubline.stages.synthesize import batches_by_voice, stored_line
 from tasks._policies import store
-from tasks._run import start
+from tasks._run import Started, start
 from tasks.synthesize_speech import SynthesizeRequest, SynthesizeResult, synthesize_speech
 
 
@@ -63,7 +61,7 @@ class Speaking:
         found = (stored_line(line, self._voices[self.voice_of(line)], store(), language=self._target) for line in lines)
         return [spoken for spoken in found if spoken is not None]
 
-    def start(self, lines: Sequence[Line], *, share: float) -> list[PrefectFuture[SynthesizeResult]]:
+    def start(self, lines: Sequence[Line], *, share: float) -> list[Started[SynthesizeResult]]:
         """Start to speak lines, which are `share` of all there is to say."""
         characters = sum(len(line.text) for line in lines)
         return [

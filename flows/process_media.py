@@ -87,7 +87,9 @@ async def _transcribe(params: ProcessMediaParams) -> JobResult:
     common: dict[str, Any] = {"scope": params.scope}
     source, audio_index, wanted = await _ingest(params)
     heard = await hear(
-        await listen(source, audio_index=audio_index, stt=stt, wanted=wanted, refresh=params.refresh, **common)
+        await listen(
+            source, audio_index=audio_index, stt=stt, wanted=wanted, fresh={"refresh": params.refresh}, **common
+        )
     )
     texts = await run(
         write_transcript,

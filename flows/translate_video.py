@@ -55,7 +55,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     target = canonical(options.target_language)
     wanted = canonical(options.source_language) if options.source_language else None
     common: dict[str, Any] = {"scope": params.scope}
-    fresh: dict[str, Any] = {"refresh": params.refresh}
+    fresh: dict[str, Any] = {"refresh": params.refresh, "edited": bool(options.edits)}
     stt = choose_stt(settings, engine=options.stt_engine, model=options.stt_model, language=wanted)
     tts = choose_tts(settings, engine=options.tts_engine, language=target, voice=options.tts_voice)
     separator = settle_separator(settings, background=options.background, is_simulated=stt.engine == "simulated")
@@ -70,7 +70,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         stt=stt,
         wanted=wanted,
         scope=params.scope,
-        refresh=params.refresh,
+        fresh=fresh,
         diarizer=diarizer,
         speakers=options.speakers if isinstance(options.speakers, int) else None,
     )

@@ -90,6 +90,14 @@ def save(value: Frozen) -> ArtifactRef:
     return store().put_bytes(value.model_dump_json().encode(), "application/json")
 
 
+_KEYS: dict[str, Callable[[StageRequest], str]] = {}
+
+
+def key_of(task: Task[..., Any], request: StageRequest) -> str:
+    """The key under which a stage's task keeps the result of a request."""
+    return _KEYS[task.name](request)
+
+
 def stage_key(stage: str, version: int, request: StageRequest) -> str:
     """`stage/v1/<sha256>`: shared by all runs, workers and deployments of one result store."""
     text = json.dumps(request.identity(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -137,6 +145,7 @@ def stage_task(
             retry_jitter_factor=0.5,
             retry_condition_fn=is_retryable,
         )
+        _KEYS[name] = functools.partial(stage_key, stage, version)
         return decorate(run)
 
     return wrap

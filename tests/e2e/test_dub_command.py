@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,27 +116,6 @@ def test_again_is_all_cached_and_makes_the_same(home: Path, clip: Path, first: d
     assert again["run"]["busy_s"].get("tts:kokoro", 0) == 0
 
 
-def test_one_edited_line_speaks_one_line(home: Path, clip: Path, first: dict[str, Any], tmp_path: Path) -> None:
-    lines = _report(first)["timing"]["lines"]
-    answer = _dub(
-        home,
-        str(clip),
-        "--to",
-        "pt-BR",
-        "--from",
-        "en",
-        "--out",
-        str(tmp_path),
-        "--edit",
-        f"{lines[0]['utterance_id']}=Olá a todos.",
-    )
-    stats = [s for s in _report(answer)["provenance"]["stages"] if s["stage"] == "synthesize"]
-    assert sum(s["made"] for s in stats) == 1
-    assert sum(s["reused"] for s in stats) == len(lines) - 1
-    assert "Olá a todos." in Path(answer["files"]["subtitles_target_srt"]).read_text()
-    assert "stt:faster-whisper" not in {k for s in stats for k in s["busy_s"]}
-
-
 def test_a_second_language_starts_at_translation(home: Path, clip: Path, first: dict[str, Any], tmp_path: Path) -> None:
     answer = _dub(
         home, str(clip), "--to", "es", "--from", "en", "--mt", "simulated", "--listen", "off", "--out", str(tmp_path)
@@ -145,16 +125,38 @@ def test_a_second_language_starts_at_translation(home: Path, clip: Path, first: 
     assert (tmp_path / "talk.es.mp4").exists()
 
 
-def test_killed_while_speaking_it_takes_up_where_it_stopped(home: Path, speech: Path, tmp_path: Path) -> None:
-    """Kill -9 of the flow's process in the middle of synthesis: finished lines are not spoken again."""
-    home_of_its_own = tmp_path / "home"
+@dataclass(frozen=True)
+class Resumed:
+    """A dub whose flow process was killed in the middle of synthesis, and that was asked for again."""
+
+    home: Path
+    arguments: tuple[str, ...]
+    answer: dict[str, Any]
+    spoken_before: dict[str, int]
+    spoken_after: dict[str, int]
+    left_when_killed: bool
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return _report(self.answer)["timing"]["lines"]
+
+
+@pytest.fixture(scope="module")
+def resumed(home: Path, speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Resumed:
+    folder = tmp_path_factory.mktemp("killed")
+    home_of_its_own = folder / "home"
     home_of_its_own.mkdir()
     (home_of_its_own / "models").symlink_to((home / "models").resolve())
     records = home_of_its_own / "artifacts" / "records" / "utterances"
-    arguments = (str(speech), "--to", "pt-BR", "--from", "en", "--listen", "off", "--out", str(tmp_path / "out"))
+
+    def spoken() -> dict[str, int]:
+        return {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
+
+    out = folder / "out"
+    arguments = (str(speech), "--to", "pt-BR", "--from", "en", "--listen", "off", "--out", str(out))
     with _start(home_of_its_own, *arguments) as child:
         deadline_s = time.monotonic() + 200
-        while len(list(records.glob("*.json"))) < 3:
+        while len(spoken()) < 3:
             assert time.monotonic() < deadline_s
             assert child.poll() is None, child.communicate()
             time.sleep(0.05)
@@ -162,17 +164,33 @@ def test_killed_while_speaking_it_takes_up_where_it_stopped(home: Path, speech: 
             os.kill(pid, signal.SIGKILL)
         child.communicate(timeout=30)
     assert child.returncode != 0
-    assert not (tmp_path / "out").exists()
-    finished = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
+    before, left = spoken(), out.exists()
+    return Resumed(home_of_its_own, arguments, _dub(home_of_its_own, *arguments), before, spoken(), left)
 
-    answer = _dub(home_of_its_own, *arguments)
-    after = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
-    lines = _report(answer)["timing"]["lines"]
-    stats = [s for s in _report(answer)["provenance"]["stages"] if s["stage"] == "synthesize"]
+
+def test_killed_while_speaking_it_takes_up_where_it_stopped(resumed: Resumed) -> None:
+    """Kill -9 of the flow's process: finished lines are not spoken again, nothing half-made is left."""
+    assert not resumed.left_when_killed
+    stats = [s for s in _report(resumed.answer)["provenance"]["stages"] if s["stage"] == "synthesize"]
     # A batch that had ended counts what it made before the kill, so the proof is in the lines' own files.
-    assert sum(s["made"] + s["reused"] for s in stats) == len(lines) == len(after)
-    assert {k: after[k] for k in finished} == finished
-    assert len(finished) < len(lines)
+    assert sum(s["made"] + s["reused"] for s in stats) == len(resumed.lines) == len(resumed.spoken_after)
+    assert {k: resumed.spoken_after[k] for k in resumed.spoken_before} == resumed.spoken_before
+    assert len(resumed.spoken_before) < len(resumed.lines)
+    assert resumed.answer["run"]["busy_s"].get("stt:faster-whisper", 0) == 0
+
+
+def test_an_edit_runs_only_what_it_changes(resumed: Resumed) -> None:
+    """One line is spoken; what is known from the render before, the other lines too, spends no task runs."""
+    lines = resumed.lines
+    assert len(lines) > 3
+    answer = _dub(resumed.home, *resumed.arguments, "--edit", f"{lines[2]['utterance_id']}=Olá a todos.")
+    assert answer["run"]["cached_task_runs"] == 0
+    # Apply, speak, fit, mix, subtitles, translation, judgement, mux, sound of the clip, report, publish.
+    assert answer["run"]["task_runs"] == 11
+    stats = [s for s in _report(answer)["provenance"]["stages"] if s["stage"] == "synthesize"]
+    assert [s["made"] for s in stats] == [1, 0]
+    assert [s["seconds"] for s in stats if s["reused"] == len(lines) - 1] == [0]
+    assert "Olá a todos." in Path(answer["files"]["subtitles_target_srt"]).read_text()
     assert answer["run"]["busy_s"].get("stt:faster-whisper", 0) == 0
 
 

@@ -55,7 +55,9 @@ def hear(tasks: Tasks, monkeypatch: pytest.MonkeyPatch, *, wanted: str | None) -
     source = IngestResult(source=REF, media=media)
 
     async def all_of_it() -> None:
-        listening = await _hearing.listen(source, audio_index=0, stt=STT, wanted=wanted, scope="global", refresh=False)
+        listening = await _hearing.listen(
+            source, audio_index=0, stt=STT, wanted=wanted, scope="global", fresh={"refresh": False}
+        )
         await _hearing.hear(listening)
 
     asyncio.run(all_of_it())
