@@ -64,7 +64,7 @@ bench: setup  ## Measure against the plain reference script and print the figure
 quality: setup  ## Dub real talks and print how good the results are
 	@$(BIN)/python -m bench.quality $(ARGS)
 
-bench-edit: setup  ## Measure when a dub can first be watched, and what one changed line costs
+bench-edit: setup  ## Measure when a dub can first be watched, and what a changed line and a second language cost
 	@$(BIN)/python -m bench.edit $(ARGS)
 
 bench-service: setup  ## Measure the running service: start, memory, latencies, many clients

@@ -1,4 +1,7 @@
-"""`python -m bench.edit`: how soon a dub can be watched, and what one changed line costs, on the running service."""
+"""`python -m bench.edit`: how soon a dub can be watched, and what a changed line and a second language cost.
+
+All on the running service.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,7 @@ import httpx
 
 from bench.__main__ import new_home
 from bench.stack import Stack
+from dubline.settings import get_settings
 
 _LECTURE = Path(__file__).resolve().parents[2] / "shared" / "media" / "video" / "long" / "lj_lecture_3m51.mp4"
 
@@ -24,17 +30,22 @@ def main() -> int:
     parser.add_argument("--to", default="pt-BR")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dubline-bench-", ignore_cleanup_errors=True) as folder:
-        home = new_home(Path(folder) / "home")
-        with Stack(home, is_simulated=False) as stack, httpx.Client(base_url=stack.url, timeout=120) as client:
-            return _measure(client, arguments.video, arguments.to)
+        with _service(Path(folder) / "home") as client:
+            missed = _measure(client, arguments.video, arguments.to)
+        with _service(Path(folder) / "other") as client:
+            missed |= _second_language(client, arguments.video, arguments.to)
+    return 1 if missed else 0
 
 
-def _measure(client: httpx.Client, video: Path, target: str) -> int:
-    with video.open("rb") as file:
-        data = {"target_language": target, "source_language": "en"}
-        answer = client.post("/api/v1/upload", files={"file": (video.name, file)}, data=data)
+@contextmanager
+def _service(home: Path) -> Iterator[httpx.Client]:
+    with Stack(new_home(home), is_simulated=False) as stack, httpx.Client(base_url=stack.url, timeout=120) as client:
+        yield client
+
+
+def _measure(client: httpx.Client, video: Path, target: str) -> bool:
     began_s = time.monotonic()
-    job = f"/api/v1/jobs/{answer.raise_for_status().json()['job_id']}"
+    job = _submit(client, video, target)
     early_s = None
     while _status(client, job) != "completed":
         if early_s is None and client.get(f"{job}/preview").json()["first_minute_url"]:
@@ -49,20 +60,48 @@ def _measure(client: httpx.Client, video: Path, target: str) -> int:
     client.put(f"{job}/transcript", json={"revision": 0, "edits": [edit]}).raise_for_status()
     began_s = time.monotonic()
     client.post(f"{job}/render", json={}).raise_for_status()
-    while _status(client, job) != "completed":
-        time.sleep(0.1)
-    edit_s = time.monotonic() - began_s
+    edit_s = _finish(client, job, began_s)
     report = client.get(f"{job}/artifacts/report").json()
     print(f"{video.name}: {whole_s:.1f} s, {len(lines)} lines, verdict of the edit {report['verdict']}")
-    missed = False
-    for name, seconds, most in (("first minute can be watched", early_s, 0.35), ("one line changed", edit_s, 0.10)):
-        share = (seconds or whole_s) / whole_s
-        missed |= share > most
-        print(f"  {name:<28} {seconds or 0:6.1f} s  {share:.3f}  <= {most}  {'ok' if share <= most else 'MISSED'}")
+    missed = _row("first minute can be watched", early_s or whole_s, 0.35 * whole_s)
+    missed |= _row("one line changed", edit_s, 0.10 * whole_s)
     for stage in report["provenance"]["stages"]:
-        if stage["seconds"] >= 0.3:
+        if stage["seconds"] >= 0.3 and stage["stage"] not in ("ingest", "extract", "transcribe", "translate"):
             print(f"    {stage['stage']:<12} {stage['seconds']:6.1f} s")
-    return 1 if missed else 0
+    return missed
+
+
+def _second_language(client: httpx.Client, video: Path, target: str) -> bool:
+    """The target after a first language that no engine speaks in truth: all but hearing is done for the first time."""
+    first = _submit(client, video, "es", translation_engine="simulated", tts_engine="simulated", listen="off")
+    _finish(client, first, time.monotonic())
+    began_s = time.monotonic()
+    job = _submit(client, video, target)
+    second_s = _finish(client, job, began_s)
+    stages = client.get(f"{job}/artifacts/report").json()["provenance"]["stages"]
+    busy = [stage["busy_s"] for stage in stages if stage["stage"] in ("translate", "synthesize")]
+    engines_s = sum(s for row in busy for part, s in row.items() if part.startswith(("tts:", "mt:")))
+    cores = get_settings().cpu_threads
+    print(f"  translating and speaking: {engines_s:.1f} core-seconds, {cores} cores")
+    return _row(f"second language ({target})", second_s, engines_s / cores + 5)
+
+
+def _row(name: str, seconds: float, most_s: float) -> bool:
+    print(f"  {name:<28} {seconds:6.1f} s  <= {most_s:5.1f} s  {'ok' if seconds <= most_s else 'MISSED'}", flush=True)
+    return seconds > most_s
+
+
+def _submit(client: httpx.Client, video: Path, target: str, **options: str) -> str:
+    with video.open("rb") as file:
+        data = {"target_language": target, "source_language": "en", **options}
+        answer = client.post("/api/v1/upload", files={"file": (video.name, file)}, data=data)
+    return f"/api/v1/jobs/{answer.raise_for_status().json()['job_id']}"
+
+
+def _finish(client: httpx.Client, job: str, began_s: float) -> float:
+    while _status(client, job) != "completed":
+        time.sleep(0.1)
+    return time.monotonic() - began_s
 
 
 def _status(client: httpx.Client, job: str) -> str:
