@@ -183,8 +183,10 @@ def _voices(settings: Settings) -> Check:
 
 def _form(settings: Settings) -> Check:
     label, form = "Kokoro's form", kokoro_forms.chosen(settings)
-    can_gain = settings.kokoro_form == "auto" and kokoro_compiled.cpu_can()
-    if not can_gain or "compiled" in kokoro_forms.measured(settings):
+    known = kokoro_forms.measured(settings)
+    is_fastest = min(known, key=lambda name: known[name], default="") == "compiled"
+    is_settled = "compiled" in known and (kokoro_compiled.is_here(settings) or not is_fastest)
+    if settings.kokoro_form != "auto" or not kokoro_compiled.cpu_can() or is_settled:
         return Check(name=label, state="ok", detail=form)
     gcc = "" if kokoro_compiled.compiler() else "apt install gcc && "
     return Check(

@@ -247,6 +247,12 @@ def test_the_doctor_says_what_a_compiler_would_gain(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(kokoro_compiled, "compiler", lambda: "gcc")
     assert said().command == "dubline setup"
     kokoro_forms.remember(settings, {"int8": 4.0, "products": 3.0, "compiled": 2.0})
+    assert said().command == "dubline setup"  # it was measured, but what was compiled is of another version, or gone
+    settings.weights_dir.mkdir(parents=True, exist_ok=True)
+    (settings.weights_dir / kokoro_compiled.library_name()).touch()
+    assert said().state == "ok"
+    (settings.weights_dir / kokoro_compiled.library_name()).unlink()
+    kokoro_forms.remember(settings, {"int8": 4.0, "products": 3.0, "compiled": 5.0})
     assert said().state == "ok"
 
 
