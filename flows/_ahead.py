@@ -61,10 +61,16 @@ class Ahead:
             DublineError: the reason why a stage failed.
         """
         chunks, count = self._listening.plan.chunks, self._listening.plan.head
-        results = [await finish(f) for f in recognise(self._listening, chunks[:count])]
+        results: list[RecogniseResult] = []
+        minute: list[Started[SynthesizeResult]] = []
+        for number, future in enumerate(recognise(self._listening, chunks[:count]), 1):
+            results.append(await finish(future))
+            if number < count:  # the next one leaves a core free
+                first = await self._understood(chunks[:number], results)
+                minute += self._start(first.lines[:-1] if first else (), first)
         beginning = await self._understood(chunks[:count], results)
         early = [line for line in beginning.lines if is_early(line.utterance)] if beginning else []
-        minute = self._start(early, beginning)
+        minute += self._start(early, beginning)
         # Both take all cores: the last line is spoken by every one, and the sound is encoded by every one.
         if beginning and early:
             await self._finish(minute)
@@ -94,7 +100,10 @@ class Ahead:
             DublineError: a line could not be spoken.
         """
         await self._finish(self._futures)
-        return [self._spoken[own].model_copy(update={"utterance_id": whole}) for whole, own in held.items()]
+        return [self._held(whole, own) for whole, own in held.items()]
+
+    def _held(self, whole: str, own: str) -> Spoken:
+        return self._spoken[own].model_copy(update={"utterance_id": whole})
 
     async def _understood(self, chunks: Sequence[Chunk], results: Sequence[RecogniseResult]) -> _Part | None:
         """What the chunks say in the target language; None when only the whole can tell."""
@@ -129,6 +138,8 @@ class Ahead:
         return None
 
     def _start(self, lines: Sequence[Line], part: _Part | None) -> list[Started[SynthesizeResult]]:
+        held = self.holds(lines)
+        lines = [line for line in lines if line.utterance.id not in held]
         if part is None or not lines:
             return []
         share = part.share * len(lines) / len(part.lines)
@@ -148,6 +159,7 @@ class Ahead:
     async def _show(self, job_id: str, part: _Part, early: Sequence[Line]) -> None:
         """Put the first minute together and offer it."""
         source, sound = self._listening.source, self._listening.sound
+        held = self.holds(early)
         request = BeginningRequest(
             source=source.source,
             media=source.media,
@@ -155,7 +167,7 @@ class Ahead:
             levels=sound.levels,
             transcript=part.transcript,
             utterances=tuple(line.utterance for line in early),
-            spoken=tuple(self._spoken[line.utterance.id] for line in early),
+            spoken=tuple(self._held(whole, own) for whole, own in held.items()),
             rate_hz=sound.rate_hz,
             profile=self._options.profile,
             background=self._options.background,

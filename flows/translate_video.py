@@ -196,7 +196,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     )
     subtitles = await finish(subtitling)
     # What needs no finished file is made beside it: texts do not, nor do stills of a picture that stays as it is.
-    looking = muxed = None
+    looking = None
     if options.subtitles != "burned":
         looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
     judging = start(
@@ -213,7 +213,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    muxing = start(
+    muxed = await run(  # in the flow's own thread: the others may all be taken
         mux_video,
         MuxRequest(
             source=source.source,
@@ -232,7 +232,6 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         **fresh,
     )
     if looking is None:
-        muxed = await finish(muxing)
         looking = start(preview_picture, PictureRequest(video=muxed.video, media=None, **common), **fresh)
     picture = await finish(looking)
     previewing = start(
@@ -240,7 +239,6 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         SoundRequest(audio=mixed.audio, clip=picture.clip, clip_at_s=picture.clip_at_s, **common),
         **fresh,
     )
-    muxed = muxed or await finish(muxing)
     texts, translation, judged = await finish(writing), await finish(translating), await finish(judging)
     parts = (
         base,

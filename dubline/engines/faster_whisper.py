@@ -149,9 +149,8 @@ class Whisper:
     def transcribe(self, audio: NDArray[np.float32], *, language: str | None, word_times: bool = True) -> SttResult:
         """Words of audio that holds (mostly) speech; voice activity was found before.
 
-        With times the model goes on from where it heard the last words end, and the rest is a window of its own; text
-        alone takes one window for half a minute. Over 244 s of dubbed lines that fill their windows, 6.5 % of the words
-        were wrong so, 7.4 % with times, at nine tenths of the work.
+        Text alone spares their alignment, a twelfth of the work. The times of segments stay: without those the model
+        heard 0.8 to 1.0 points more of the words wrong in the dubs of three talks.
         """
         if len(audio) == 0:
             return SttResult(language=language or "en", language_probability=0.0, segments=())
@@ -162,7 +161,6 @@ class Whisper:
                     language=whisper_code(language) if language else None,
                     beam_size=_BEAM,
                     word_timestamps=word_times,
-                    without_timestamps=not word_times,
                     condition_on_previous_text=False,
                     vad_filter=False,
                     no_speech_threshold=None,

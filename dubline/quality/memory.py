@@ -14,7 +14,6 @@ from dubline.quality.listen import LineHeard
 
 _MOST = 2000
 _MOST_SENTENCES = 5000
-_WAY = 2  # of listening: what was counted in another way is not mixed with what is counted now
 
 
 class HeardBefore(Frozen):
@@ -35,7 +34,7 @@ class HeardBefore(Frozen):
 
 def record_name(bed: ArtifactRef, language: str, listener: EngineChoice) -> str:
     """Where the memory of one source, language and recogniser is kept."""
-    parts = [bed.sha256, language, listener.engine, listener.version, listener.fingerprint, _WAY]
+    parts = [bed.sha256, language, listener.engine, listener.version, listener.fingerprint]
     return f"heard/{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"
 
 

@@ -28,7 +28,7 @@ BEGINNING_S = 60.0
 WORTH_S = 120.0
 """Media from here on are shown so: shorter ones are done soon."""
 _HEAD_SLACK_S = 15.0
-_HEAD_CHUNK_S = 40.0
+_WINDOW_S, _WINDOW_REACH_S = 21.0, 5.0  # of speech, which with its pauses fills a window of half a minute
 _KEPT_PAUSE_S = 1.0  # pauses up to here stay as they are; Whisper punctuates by them
 
 
@@ -71,7 +71,7 @@ def find_speech(stt_audio: Path, *, chunk_s: float = 120.0) -> SpeechPlan:
     speech = tuple(speech_spans(audio))
     is_heard = sum(s.duration_s for s in speech) >= _LEAST_S
     cut = head_end(speech, duration_s) if is_heard else 0
-    head = plan_chunks(speech[:cut], chunk_s=_HEAD_CHUNK_S)
+    head = plan_head(speech[:cut])
     rest = plan_chunks(speech[cut:], chunk_s=chunk_s) if is_heard else ()
     return SpeechPlan(
         duration_s=duration_s,
@@ -92,6 +92,18 @@ def head_end(speech: Sequence[Span], duration_s: float) -> int:
     after = [i for i, span in enumerate(speech) if i and span.start_s >= BEGINNING_S]
     near = [i for i in after if speech[i].start_s <= BEGINNING_S + _HEAD_SLACK_S] or after[:1]
     return max(near, key=lambda i: speech[i].start_s - speech[i - 1].end_s, default=0)
+
+
+def plan_head(speech: Sequence[Span]) -> tuple[Chunk, ...]:
+    """The beginning in two chunks, cut at a long pause: the first is one window of the recogniser, and soon heard.
+
+    What it says is spoken while the other, of two windows mostly, is still heard.
+    """
+    ends_s = list(accumulate(s.duration_s for s in speech))
+    if not ends_s or ends_s[-1] <= _WINDOW_S + _WINDOW_REACH_S:
+        return plan_chunks(speech, chunk_s=_WINDOW_S + _WINDOW_REACH_S)
+    at = _cut(speech, ends_s, _WINDOW_S, _WINDOW_REACH_S)
+    return tuple(Chunk(spans=tuple(part)) for part in (speech[:at], speech[at:]) if part)
 
 
 def plan_chunks(speech: Sequence[Span], *, chunk_s: float) -> tuple[Chunk, ...]:

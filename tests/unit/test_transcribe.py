@@ -69,6 +69,7 @@ def test_the_first_minute_is_cut_off_at_the_longest_pause_soon_after_it(
     plan = transcribe.find_speech(tmp_path / "stt.wav")
     assert [s for c in plan.chunks for s in c.spans] == spans
     assert plan.head == 2  # for both cores
+    assert 16 <= plan.chunks[0].speech_s <= 26  # one window, so that it is spoken while the other is heard
     assert plan.chunks[plan.head].spans[0].start_s == 67.5  # 1.6 s after what is said at the minute
 
 
