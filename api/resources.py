@@ -143,7 +143,7 @@ def job_resource(job: Job, base_url: str) -> JobResource:
         id=job.id,
         job_id=job.id,
         job_type=job.job_type,
-        status=job.status,  # pyright: ignore[reportArgumentType]
+        status=job.status,  # pyright: ignore[reportArgumentType]  # checked here: a table's row is plain text
         progress=progress,
         progress_percentage=progress,
         percentage=progress,

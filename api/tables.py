@@ -12,6 +12,7 @@ LOCAL_USER = "local"
 """The one user of a service without accounts."""
 
 
+# SQLModel types `__tablename__` as a method; a name is what its documentation gives.
 class User(SQLModel, table=True):
     __tablename__ = "users"  # pyright: ignore[reportAssignmentType]
 

@@ -215,8 +215,8 @@ async def _live(stack: Stack, job_id: str, sockets: int, streams: int) -> list[R
         while len(watching) < sockets + streams:  # each is told at once where the job stands
             await asyncio.sleep(0.2)
         await asyncio.sleep(2)
-        auth = tuple(auth_string(Settings(dubline_home=stack.home)).split(":", 1))
-        async with httpx.AsyncClient(base_url=stack.prefect, auth=auth, timeout=30) as prefect:  # pyright: ignore[reportArgumentType]
+        user, _, password = auth_string(Settings(dubline_home=stack.home)).partition(":")
+        async with httpx.AsyncClient(base_url=stack.prefect, auth=(user, password), timeout=30) as prefect:
             for number in range(_SECONDS):
                 percentage = round(10 + number * 0.5, 2)
                 sent[percentage] = time.time()

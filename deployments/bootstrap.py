@@ -116,7 +116,7 @@ def _register(settings: Settings) -> None:
     asyncio.run(bootstrap_queues())
     save_block(settings)
     for spec in SPECS:
-        to_deployment(spec).apply()  # pyright: ignore[reportUnusedCoroutine]
+        to_deployment(spec).apply()
 
 
 if __name__ == "__main__":

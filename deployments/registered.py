@@ -67,6 +67,7 @@ def load_flow(spec: DeploymentSpec) -> Flow[..., Any]:
 
 def to_deployment(spec: DeploymentSpec) -> RunnerDeployment:
     """What is registered with the server."""
+    # Typed as a coroutine too, which it is only inside an event loop.
     return load_flow(spec).to_deployment(  # pyright: ignore[reportReturnType]
         name=spec.name,
         description=spec.description,

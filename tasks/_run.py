@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.results import ResultRecord  # pyright: ignore[reportPrivateImportUsage]
+from prefect.results import ResultRecord  # pyright: ignore[reportPrivateImportUsage]  # re-exported, documented there
 from prefect.tasks import Task
 
 from dubline.cancel import STOP
@@ -71,6 +71,7 @@ async def run(task: Task[..., R], request: StageRequest, *, refresh: bool = Fals
     STOP.check()
     if edited and not refresh and (known := recall(task, request)) is not None:
         return known.result
+    # Typed by the task's own result, not by what `return_state` makes of it.
     state: State[Any] = task.with_options(refresh_cache=refresh)(request, return_state=True)  # pyright: ignore[reportAssignmentType]
     OUTCOMES.count(state)
     return await state.aresult()

@@ -41,7 +41,8 @@ class VerifyingResultStore(WritableFileSystem):
 
     folder: str
 
-    # Prefect calls the plain names with `_sync=True` from threads and the names with an `a` from its event loop.
+    # Prefect calls the plain names with `_sync=True` from threads and the names with an `a` from its event loop;
+    # its type checker sees the second in place of the first.
     def read_path(self, path: str, *, _sync: bool = True) -> bytes:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The record's bytes.
 

@@ -100,7 +100,7 @@ class Stack:
         self._made += 1
         clip = self.home / f"talk{self._made}.mp4"
         text = (f"This is clip number {self._made}, made by itself.", "It speaks two sentences and is done.")
-        settings = Settings(dubline_home=self.home, _env_file=None)  # pyright: ignore[reportCallIssue]
+        settings = Settings(dubline_home=self.home, _env_file=None)
         make_sample(clip, settings, text=text, engine="espeak")
         return clip
 
@@ -111,7 +111,7 @@ class Stack:
         text = tuple(
             f"This is sentence number {n} of the long talk number {self._made}, made here." for n in range(1, 41)
         )
-        settings = Settings(dubline_home=self.home, _env_file=None)  # pyright: ignore[reportCallIssue]
+        settings = Settings(dubline_home=self.home, _env_file=None)
         make_sample(talk, settings, text=text, engine="espeak")
         return talk
 

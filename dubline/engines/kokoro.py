@@ -123,6 +123,8 @@ class Kokoro:
 
     def _speak(self, text: str, voice: str, espeak: str, rate: float) -> NDArray[np.float32]:
         import numpy as np
+
+        # A compiled module without stubs.
         from onnxruntime.capi import onnxruntime_pybind11_state as runtime  # pyright: ignore[reportAttributeAccessIssue]
 
         if not any(c.isalnum() for c in text):

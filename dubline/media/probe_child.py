@@ -123,6 +123,7 @@ def _check_header(container: InputContainer, limits: dict[str, Any]) -> None:
         if context.codec_tag in _ENCRYPTED_TAGS:
             raise Refusal("media_encrypted", _ENCRYPTED)
         if stream.type == "video":
+            # A context of this kind of stream; types know the common part alone.
             pixels = (context.width or 0) * (context.height or 0)  # type: ignore[attr-defined]
             if pixels > limits["max_pixels"]:
                 raise _over("pixels", pixels, limits["max_pixels"])
@@ -306,7 +307,7 @@ def _stream(stream: Stream, track: _Track, zero_s: float) -> dict[str, Any]:
         _video(stream, context, track, row)
     if kind == "audio":
         row["is_decodable"] = track.is_decoded
-        if context is not None:
+        if context is not None:  # that of a sound, as above
             row["sample_rate_hz"] = context.sample_rate or 0  # type: ignore[attr-defined]
             row["channels"] = context.layout.nb_channels  # type: ignore[attr-defined]
             row["channel_layout"] = context.layout.name  # type: ignore[attr-defined]

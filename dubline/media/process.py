@@ -169,7 +169,7 @@ class _Pump:
         if not self._feed:
             self._selector.unregister(key.fileobj)
             if not isinstance(key.fileobj, int):
-                key.fileobj.close()  # type: ignore[union-attr]
+                key.fileobj.close()  # type: ignore[union-attr]  # typed by what select needs, a fileno
 
     def _read(self, key: selectors.SelectorKey) -> None:
         data = os.read(key.fd, _CHUNK)

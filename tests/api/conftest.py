@@ -107,7 +107,7 @@ class PretendOrchestrator:
         self._events.put_nowait(
             Progress(
                 job_id=self.runs[run_id]["job"],
-                stage=stage,  # pyright: ignore[reportArgumentType]
+                stage=stage,
                 percentage=percentage,
                 message=message,
                 at_s=time.time(),
@@ -167,7 +167,7 @@ class Harness:
 
     def __init__(self, client: TestClient, orchestrator: PretendOrchestrator, store: LocalStore, clip: Path) -> None:
         self.client, self.orchestrator, self.store, self.clip = client, orchestrator, store, clip
-        self.service: Service = client.app.state.service  # pyright: ignore[reportAttributeAccessIssue]
+        self.service: Service = client.app.state.service
 
     def upload(self, **fields: str) -> dict[str, Any]:
         answer = self.client.post("/api/v1/upload", files={"file": ("talk.mp4", self.clip.read_bytes())}, data=fields)
@@ -197,7 +197,7 @@ class Harness:
 
     def soon(self, act: Any, *arguments: Any) -> None:
         """Run something in the application's own loop."""
-        self.client.portal.call(act, *arguments)  # pyright: ignore[reportOptionalMemberAccess]
+        self.client.portal.call(act, *arguments)
 
     def complete(self, job_id: str) -> None:
         """End a job's run as a flow does: result in the store, then the state."""
@@ -249,7 +249,7 @@ def settings_for(home: Path, **values: Any) -> Settings:
         dubline_home=home,
         simulated_engines=True,
         queue_poll_interval=0.05,
-        _env_file=None,  # pyright: ignore[reportCallIssue]
+        _env_file=None,
         **values,
     )
 

@@ -105,7 +105,7 @@ def test_silence_a_stuck_cancel_and_a_deadline_end_a_run(harness: Harness) -> No
 def test_a_run_that_no_job_points_to_is_ended(harness: Harness) -> None:
     job_id = harness.upload(target_language="es")["job_id"]
     mine = harness.run_of(job_id)
-    stray = harness.client.portal.call(_make_stray, harness, job_id)  # pyright: ignore[reportOptionalMemberAccess]
+    stray = harness.client.portal.call(_make_stray, harness, job_id)
     now_s = time.time()
     harness.soon(harness.service.reconciler.once, now_s)
     harness.soon(harness.service.reconciler.once, now_s + 31)
@@ -118,7 +118,7 @@ def test_old_jobs_and_uploads_are_deleted_and_open_ones_stay(harness: Harness) -
     harness.complete(done)
     harness.until(done, status="completed")
     spare = harness.upload()["file_id"]
-    run = harness.client.portal.call  # pyright: ignore[reportOptionalMemberAccess]
+    run = harness.client.portal.call
     assert run(harness.service.retention.once, time.time() + 29 * 24 * 3600) == (0, 0)
     assert run(harness.service.retention.once, time.time() + 31 * 24 * 3600) == (1, 2)
     assert harness.client.get(f"/api/v1/jobs/{done}").status_code == 404
@@ -136,7 +136,7 @@ async def _make_stray(harness: Harness, job_id: str) -> str:
 
 def test_the_deadline_grows_with_the_media(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, job_timeout=600)
-    short, long = (Job(id="j", user_id="u", media_s=m) for m in (10.0, 7200.0))  # pyright: ignore[reportCallIssue]
+    short, long = (Job(id="j", user_id="u", media_s=m) for m in (10.0, 7200.0))
     assert (deadline_s(short, settings), deadline_s(long, settings)) == (600.0, 144_000.0)
 
 

@@ -99,5 +99,5 @@ def test_a_dub_on_a_disk_that_fills_is_refused_and_goes_on_when_there_is_room(sm
     assert done.returncode == 0
     assert refused >= 3
     assert cached > 0  # it took up what had been finished
-    settings = Settings(dubline_home=home, _env_file=None)  # pyright: ignore[reportCallIssue]
+    settings = Settings(dubline_home=home, _env_file=None)
     assert abs(probe(out / "talk.es.mp4", settings).duration_s - probe(clip, settings).duration_s) < 0.05

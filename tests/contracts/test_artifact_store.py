@@ -273,7 +273,7 @@ def test_a_stage_runs_on_the_bucket(place: Place, tmp_path: Path, media_dir: Pat
 
 def test_what_storage_url_means(tmp_path: Path) -> None:
     def opened(url: str) -> ArtifactStore:
-        return open_store(Settings(dubline_home=tmp_path, storage_url=url, _env_file=None))  # pyright: ignore[reportCallIssue]
+        return open_store(Settings(dubline_home=tmp_path, storage_url=url, _env_file=None))
 
     assert isinstance(opened(""), LocalStore)
     assert isinstance(opened(f"file://{tmp_path}/x"), LocalStore)

@@ -128,7 +128,7 @@ def test_speaker_has_its_voices(plugin: EnginePlugin, settings: Settings) -> Non
         assert result.samples.ndim == 1
         assert 0.2 < len(result.samples) / result.sample_rate_hz < 6, voice
         assert 0.01 < float(np.abs(result.samples).max()) <= 1.0, voice
-        assert isinstance(plugin.traits(language), TtsTraits)  # pyright: ignore[reportAttributeAccessIssue]
+        assert isinstance(plugin.traits(language), TtsTraits)
     nothing = engine.synthesize("… — !", voice=voice.id, language=language)
     assert len(nothing.samples) == 0
     engine.close()

@@ -94,7 +94,7 @@ def test_a_dub_is_a_job_whose_results_lie_beside_the_video(home: Path, clip: Pat
         ".pt-BR.bilingual.srt",
         ".pt-BR.report.json",
     }
-    settings = Settings(dubline_home=home, _env_file=None)  # pyright: ignore[reportCallIssue]
+    settings = Settings(dubline_home=home, _env_file=None)
     assert probe(Path(answer["files"]["video"]), settings).duration_s == pytest.approx(
         probe(clip, settings).duration_s, abs=0.05
     )

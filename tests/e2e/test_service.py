@@ -76,7 +76,7 @@ def test_upload_poll_and_download_with_requests(stack: Stack, clip: Path, tmp_pa
     assert {"uploaded", "processing"} <= seen | {"uploaded"}
     target = tmp_path / "dubbed.mp4"
     target.write_bytes(requests.get(download_url, timeout=60).content)
-    settings = Settings(dubline_home=tmp_path, _env_file=None)  # pyright: ignore[reportCallIssue]
+    settings = Settings(dubline_home=tmp_path, _env_file=None)
     source, dubbed = probe(clip, settings), probe(target, settings)
     assert abs(source.duration_s - dubbed.duration_s) < 0.05
     assert dubbed.video is not None
@@ -93,7 +93,7 @@ def test_upload_poll_and_download_with_requests(stack: Stack, clip: Path, tmp_pa
 
 
 def test_the_first_minute_can_be_watched_while_the_rest_is_made(stack: Stack, tmp_path: Path) -> None:
-    settings = Settings(dubline_home=tmp_path, _env_file=None)  # pyright: ignore[reportCallIssue]
+    settings = Settings(dubline_home=tmp_path, _env_file=None)
     talk = stack.new_talk()
     source = probe(talk, settings)
     assert source.duration_s > 125

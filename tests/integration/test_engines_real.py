@@ -202,7 +202,7 @@ def test_kokoro_out_of_memory_is_retryable(speaker: Any, monkeypatch: pytest.Mon
     from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
     def fail(*_: Any, **__: Any) -> None:
-        raise runtime.RuntimeException("Failed to allocate memory for requested buffer")  # type: ignore[attr-defined]
+        raise runtime.RuntimeException("Failed to allocate memory for requested buffer")
 
     monkeypatch.setattr(speaker._library, "create", fail)
     with pytest.raises(EngineOutOfMemory) as failure:

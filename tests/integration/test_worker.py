@@ -48,7 +48,7 @@ class Stack:
         self._up = self._start("deployments.up", "--without", "api,engines,worker")
         state = wait_for(lambda: _json(home / "run" / "stack.json"), 90)
         self.url = f"{state['urls']['prefect']}/api"
-        settings = Settings(dubline_home=home)  # pyright: ignore[reportCallIssue]
+        settings = Settings(dubline_home=home)
         self.environment |= prefect_environment(settings, self.url)
         self._token = base64.b64encode(self.environment["PREFECT_API_AUTH_STRING"].encode()).decode()
 

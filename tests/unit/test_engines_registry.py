@@ -37,7 +37,7 @@ class Fake:
         return "-".join(pair) if pair else "all"
 
     def load(self, settings: Settings, model: str | None = None) -> Any:
-        raise NotImplementedError
+        raise AssertionError("a choice is made without loading anything")
 
 
 GAP = Missing("The package x is not installed.", "pip install x")

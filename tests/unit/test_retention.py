@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from dubline.storage.local import LocalStore
 from dubline.storage.retention import sweep
 
@@ -39,6 +41,18 @@ def test_what_nothing_names_goes_and_the_rest_stays(tmp_path: Path) -> None:
     assert {b.sha256 for b in store.blobs()} == {refs[n].sha256 for n in ("upload", "cached", "new")}
     assert [r.name for r in store.records("uploads")] == ["uploads/f1.json"]
     assert sweep(store, results, tmp_path / "work", retention_s=30 * _DAY_S).blobs == 0
+
+
+@pytest.mark.parametrize("folder", ["utterances", "heard", "back", "tracks"])
+def test_what_a_render_remembers_keeps_its_artifact_until_its_time_is_over(tmp_path: Path, folder: str) -> None:
+    store = LocalStore(tmp_path / "store")
+    ref = store.put_bytes(b"remembered", "audio/aac")
+    store.put_record(f"{folder}/a.json", ref.model_dump_json().encode())
+    _age(store.fetch(ref), 40)
+    assert sweep(store, tmp_path / "results", tmp_path / "work", retention_s=30 * _DAY_S).blobs == 0
+    _age(tmp_path / f"store/records/{folder}/a.json", 31)
+    swept = sweep(store, tmp_path / "results", tmp_path / "work", retention_s=30 * _DAY_S)
+    assert (swept.records, swept.blobs) == (1, 1)
 
 
 def test_what_somebody_else_names_or_puts_again_stays(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ _TEXT = (
 def talk(stack: Stack) -> str:
     """A finished dub into English, which has two simulated voices."""
     clip: Path = stack.home / "long.mp4"
-    settings = Settings(dubline_home=stack.home, _env_file=None)  # pyright: ignore[reportCallIssue]
+    settings = Settings(dubline_home=stack.home, _env_file=None)
     make_sample(clip, settings, text=_TEXT, engine="espeak")
     answer = stack.call(
         "POST",

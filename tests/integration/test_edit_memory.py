@@ -1,0 +1,113 @@
+"""What one render leaves for the next: only what changed is encoded or translated back again (simulated engines)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dubline.media import aac
+from dubline.media.probe import probe
+from dubline.models import ArtifactRef, EngineChoice, Line, Lines, Utterance
+from dubline.settings import Settings
+from dubline.storage.local import LocalStore
+from tasks import _policies, judge_translation, mux_video
+from tasks.judge_translation import JudgeRequest
+from tasks.mux_video import MuxRequest
+
+RATE_HZ = 48_000
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
+    local = LocalStore(tmp_path / "artifacts")
+    for module in (_policies, judge_translation, mux_video):
+        monkeypatch.setattr(module, "store", lambda: local)
+    # Progress goes out as an event, for which Prefect would start a server.
+    monkeypatch.setattr("tasks._progress.emit_event", lambda *_args, **_more: None)
+    return local
+
+
+def _wav(store: LocalStore, folder: Path, pcm: np.ndarray) -> ArtifactRef:
+    path = folder / "sound.wav"
+    soundfile.write(path, pcm, RATE_HZ)
+    return store.put_file(path, "audio/wav")
+
+
+def test_a_second_render_encodes_the_changed_parts_only(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    run = aac.run_ffmpeg
+    monkeypatch.setattr(
+        aac,
+        "run_ffmpeg",
+        lambda what, **named: (encoded.extend(w for w in what if w.endswith(".aac")), run(what, **named))[1],
+    )
+    at_s = np.arange(70 * RATE_HZ) / RATE_HZ
+    pcm = 0.3 * np.sin(2 * np.pi * 440 * at_s)[:, None].repeat(2, axis=1)
+    before = _wav(store, tmp_path, pcm)
+    media = probe(store.fetch(before), Settings())
+    empty = store.put_bytes(b"", "application/x-subrip")
+
+    def render(audio: ArtifactRef, *, language: str = "pt-BR", refresh: bool = False) -> tuple[int, str]:
+        encoded.clear()
+        done = mux_video.mux_video.fn(
+            MuxRequest(
+                source=before,
+                media=media,
+                audio_index=0,
+                audio=audio,
+                target_srt=empty,
+                source_srt=empty,
+                source_language="en",
+                target_language=language,
+                subtitles="none",
+                keep_original_audio=False,
+                refresh=refresh,
+            )
+        )
+        return len(encoded), done.video.sha256
+
+    whole, _ = render(before)
+    assert whole == 4
+    pcm[40 * RATE_HZ : 41 * RATE_HZ] *= 0.5
+    changed = _wav(store, tmp_path, pcm)
+    made, video = render(changed)
+    assert made == 1
+    assert render(changed, refresh=True) == (whole, video)
+    assert render(changed)[0] == 0
+    assert render(changed, language="es")[0] == whole
+
+
+def test_a_second_render_translates_only_new_lines_back(store: LocalStore) -> None:
+    choice = EngineChoice(kind="mt", engine="simulated", model="", version="1", fingerprint="f")
+    base = store.put_bytes(b"{}", "application/json")
+
+    def judge(*texts: str, refresh: bool = False) -> tuple[bool, ArtifactRef]:
+        rows = tuple(
+            Line(utterance=Utterance(id=f"u{n}", start_s=n, end_s=n + 1, slot_end_s=n + 1, text="One."), text=text)
+            for n, text in enumerate(texts)
+        )
+        lines = store.put_bytes(Lines(rows=rows).model_dump_json().encode(), "application/json")
+        done = judge_translation.judge_translation.fn(
+            JudgeRequest(
+                base=base,
+                lines=lines,
+                source_language="en",
+                target_language="pt-BR",
+                glossary={},
+                used=choice,
+                refresh=refresh,
+            )
+        )
+        return "mt:simulated" in done.stats.busy_s, done.translation
+
+    is_translated, first = judge("Um.", "Dois.")
+    assert is_translated
+    assert judge("Um.", "Dois.") == (False, first)
+    assert judge("Um.", "Três.")[0]
+    assert judge("Um.", "Dois.", "Três.")[0] is False
+    assert judge("Um.", "Dois.", refresh=True) == (True, first)
