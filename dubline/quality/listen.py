@@ -18,7 +18,7 @@ from dubline.quality.wording import tokens
 
 WINDOW_S = 28.0  # Whisper's window is 30 s and costs the same however little it holds
 _HEAD_S, _TAIL_S, _JOINT_S = 0.08, 0.15, 0.3
-_WORST_SHARE = 1 / 3
+_WORST_SHARE, _ENOUGH_SHARE = 1 / 3, 2 / 3
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ def choose(
     """Positions of the lines to count, in order of time.
 
     `sample` begins with the lines that a person edited, since nobody has heard those, and with those `known` by ear
-    already. It spends a third of what is left of the budget on the lines with the fastest pace and the rest on lines
-    spread evenly over the video (bit-reversed order, so that any prefix is even). At least one line is chosen.
+    already; if those are much of the budget, they are enough: what was not heard then need not be heard because of an
+    edit. Otherwise it spends a third of what is left of the budget on the lines with the fastest pace and the rest on
+    lines spread evenly over the video (bit-reversed order, so that any prefix is even). At least one line is chosen.
     """
     audible = [i for i, line in enumerate(lines) if line.text.strip() and line.span.duration_s > 0]
     if mode == "off" or not audible:
@@ -78,16 +79,20 @@ def choose(
     if mode == "all" or sum(length_s.values()) <= budget_s:
         return audible
     chosen: set[int] = set()
+    left_s = budget_s
     for i in sorted(audible, key=lambda i: not lines[i].is_edited):
-        if (lines[i].is_edited or (known and lines[i].utterance_id in known)) and length_s[i] <= budget_s:
+        if (lines[i].is_edited or (known and lines[i].utterance_id in known)) and length_s[i] <= left_s:
             chosen.add(i)
-            budget_s -= length_s[i]
-    left_s = budget_s * _WORST_SHARE
+            left_s -= length_s[i]
+    if known and left_s <= budget_s * (1 - _ENOUGH_SHARE):
+        return sorted(chosen)
+    spread_s = left_s * (1 - _WORST_SHARE)
+    left_s *= _WORST_SHARE
     for i in sorted(audible, key=lambda i: (-lines[i].pace, i)):
         if i not in chosen and length_s[i] <= left_s:
             chosen.add(i)
             left_s -= length_s[i]
-    left_s += budget_s * (1 - _WORST_SHARE)
+    left_s += spread_s
     for position in _spread(len(audible)):
         i = audible[position]
         if i not in chosen and length_s[i] <= left_s:

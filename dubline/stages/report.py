@@ -129,8 +129,6 @@ def build_report(
         for p, s in zip(placements, spans, strict=True)
     ]
     with ThreadPoolExecutor(3) as beside:  # what takes longest runs on other cores, beside the rest
-        decoding = beside.submit(decode_finished, inputs.output, work_dir=work_dir, media_s=media_s)
-        probing = beside.submit(probe, inputs.output, settings)
         pcm = decode_mono(inputs.output, work_dir=work_dir, media_s=media_s)
         listening = beside.submit(
             listen,
@@ -143,6 +141,8 @@ def build_report(
             reason=stt_reason,
             known=inputs.heard_before,
         )
+        decoding = beside.submit(decode_finished, inputs.output, work_dir=work_dir, media_s=media_s)
+        probing = beside.submit(probe, inputs.output, settings)
         recognition = measure_recognition(inputs.transcript)
         matches = match_lines(envelope(pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
         sound = decoding.result()

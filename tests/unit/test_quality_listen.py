@@ -102,6 +102,16 @@ def test_a_line_that_lies_as_it_did_is_not_listened_to_again() -> None:
     assert 0 < again.wer < 0.05
 
 
+def test_an_edit_has_nothing_listened_to_that_was_not_before() -> None:
+    lines = [row(i, length_s=4.5 if i % 4 == 0 else 1.0) for i in range(40)]
+    known = {f"u{i}": LineHeard(words=1, errors=0, letters=1, letter_errors=0) for i in range(0, 36, 4)}
+    lines[21] = replace(lines[21], is_edited=True)
+    assert choose(lines, "sample", 45.0, known) == sorted([21, *range(0, 36, 4)])
+    # Of the sample before too little is left to speak for the whole.
+    few = dict(list(known.items())[:2])
+    assert len(choose(lines, "sample", 45.0, few)) > 4
+
+
 def test_a_mark_changes_with_whatever_is_heard() -> None:
     def marks(text: str = "sim", sound: str = "a", start: int = 100, length: int = 50, background: str = "duck"):
         utterance = Utterance(id="u1", start_s=0, end_s=1, slot_end_s=1, text="yes")
