@@ -25,6 +25,7 @@ from api.tables import Job
 from api.tracking import Tracking
 from api.waiting import pause
 from dubline.settings import Settings
+from dubline.waking import wake
 
 _LOG = logging.getLogger("dubline.dispatch")
 _AHEAD = 2  # runs handed over for each place at the workers: one at work, one ready
@@ -161,6 +162,7 @@ class Dispatcher:
                     update(Job).where(col(Job.id) == job.id, col(Job.fence) == fence).values(lease_s=0.0)
                 )
             raise
+        wake(self._settings)
         taken = await self._tracking.change(
             job,
             {"flow_run_id": run.run_id, "status": "queued", "run_state": f"{run.type}/{run.name}", "lease_s": 0.0},

@@ -15,6 +15,8 @@ import runpy
 import signal
 import socket
 import sys
+from contextlib import suppress
+from typing import get_args
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 MOST_BYTES = 128 * 1024
@@ -24,9 +26,20 @@ MOST_BYTES = 128 * 1024
 def main() -> None:
     """The nest on the socket at stdin; with `--one`, the run whose environment comes by stdin as JSON."""
     from deployments.registered import SPECS
+    from dubline.engines.base import EngineKind
+    from dubline.engines.registry import plugins
+    from dubline.errors import EngineUnavailable
+    from dubline.media.ffmpeg import ffmpeg_path
 
-    for name in ("prefect.flow_engine", *(spec.entrypoint.rpartition(".")[0] for spec in SPECS)):
+    # Prefect imports the second when a first task is called.
+    flows = (spec.entrypoint.rpartition(".")[0] for spec in SPECS)
+    for name in ("prefect.flow_engine", "prefect.utilities.visualization", *flows):
         importlib.import_module(name)
+    # What every run would look for: the engines that are installed, and ffmpeg.
+    for kind in get_args(EngineKind):
+        plugins(kind)
+    with suppress(EngineUnavailable):
+        ffmpeg_path()
     if "--one" in sys.argv:
         _be(json.load(sys.stdin))
         return

@@ -18,7 +18,6 @@ _TUNING = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLIENT_MAX_RETRIES": "8",
-    "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
@@ -57,6 +56,7 @@ def prefect_environment(settings: Settings, api_url: str | None = None) -> dict[
     auth = auth_string(settings)
     values = {
         **_TUNING,
+        "PREFECT_WORKER_QUERY_SECONDS": str(settings.worker_poll_interval),
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_API_DATABASE_CONNECTION_URL": _database(home),

@@ -11,9 +11,12 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
+from typing import Any
 
 import anyio
 import anyio.abc
+import httpx
 
 from deployments.bootstrap import is_registered
 from deployments.prefect_env import enter
@@ -21,6 +24,7 @@ from deployments.queues import POOL, QUEUES
 from deployments.worker_name import WorkerName
 from dubline.errors import DublineError
 from dubline.settings import Settings, get_settings
+from dubline.waking import Waking
 
 if __name__ == "__main__":  # before Prefect reads its environment
     enter(get_settings(), os.environ.get("PREFECT_API_URL"))
@@ -99,6 +103,30 @@ class DublineWorker(ProcessWorker):
 
     nest: Nest | None
 
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._looking = asyncio.Lock()
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """One look into the queues. One at a time: it is asked for by Prefect's loop, and when somebody wakes it."""
+        async with self._looking:
+            return await super().get_and_submit_flow_runs()
+
+    async def look_when_woken(self, settings: Settings) -> None:
+        """Look at once whenever the dispatcher of this machine has a new run, beside the regular looks."""
+        try:
+            waking = Waking(settings)
+        except OSError:
+            return
+        try:
+            while True:
+                await anyio.wait_readable(waking)
+                waking.clear()
+                with suppress(httpx.HTTPError):  # the next regular look meets it, and tells of it
+                    await self.get_and_submit_flow_runs()
+        finally:
+            waking.close()
+
     @classmethod
     def __dispatch_key__(cls) -> str:
         """Listed beside the class that it stands in for, not over it; both serve a `process` pool."""
@@ -151,7 +179,9 @@ async def serve(settings: Settings) -> None:
             names.announce()
             if worker.nest is not None:
                 worker.nest.start()
+            beside.append(asyncio.create_task(worker.look_when_woken(settings)))
 
+    beside: list[asyncio.Task[None]] = []
     work = asyncio.ensure_future(worker.start(printer=started))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -160,6 +190,8 @@ async def serve(settings: Settings) -> None:
     try:
         await asyncio.wait({work})
     finally:
+        for task in beside:
+            task.cancel()
         with anyio.move_on_after(_HAND_BACK_S):
             if worker.nest is not None:
                 await worker.nest.close()

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     queue_poll_interval: float = Field(
         default=1.0, gt=0, le=60, description="Seconds between looks at the queue when nothing wakes it."
     )
+    worker_poll_interval: float = Field(
+        default=1.0, gt=0, le=60, description="Seconds between a worker's looks at Prefect's queues when not woken."
+    )
     retention_days: float = Field(default=30.0, gt=0, description="Days that ended jobs, files and caches are kept.")
     simulated_engines: bool = Field(
         default=False, description="Run every job on the simulated engines, for demonstration and load tests."
