@@ -45,7 +45,7 @@ class Look:
 
 
 def look(video: Path, info: MediaInfo, *, work_dir: Path, stop: StopToken = STOP) -> Look:
-    """Three thumbnails and a silent clip of 10 s, when there is a picture that can be decoded.
+    """Three thumbnails (one of a single picture) and a silent clip of 10 s, when the picture can be decoded.
 
     Args:
         video: The file to look at.
@@ -62,12 +62,13 @@ def look(video: Path, info: MediaInfo, *, work_dir: Path, stop: StopToken = STOP
     clip_at_s = round(_clip_at_s(info), 3)
     with Scratch(work_dir) as scratch:
         name = scratch.link(video)
-        outputs = [_thumbnail(name, info, number, share) for number, share in enumerate(_SHARES, 1)]
+        shown = list(dict.fromkeys(_frame_at_s(info, share) for share in _SHARES))
+        outputs = [_thumbnail(name, info, number, at_s) for number, at_s in enumerate(shown, 1)]
         outputs.append(_clip(name, info, clip_at_s))
         # One process for all: each input seeks to its own place.
         run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
         thumbnails: list[Item] = []
-        for number in range(1, len(_SHARES) + 1):
+        for number in range(1, len(shown) + 1):
             file = f"thumbnail{number}.jpg"
             if _has_content(scratch.path / file):
                 thumbnails.append(Item(f"thumbnail{number}", file, scratch.move(file, work_dir / file), "image/jpeg"))
@@ -115,13 +116,21 @@ def waveform(audio: Path, count: int = _PEAKS) -> list[float]:
     return peaks
 
 
-def _thumbnail(name: str, info: MediaInfo, number: int, share: float) -> Any:
+def _frame_at_s(info: MediaInfo, share: float) -> float:
+    """A time at which a frame is shown, to the millisecond."""
     video = info.video
     frame_s = 1.5 / video.fps if video is not None and video.fps > 0 else 0.0
-    at_s = max(0.0, _shown_s(info) - frame_s) * share
-    # The key frame before is there at once; the frame itself may need all frames since then.
-    exact: dict[str, Any] = {} if _is_cheap(info) else {"noaccurate_seek": None}
-    frames = argv.picture_source(name, ss=f"{at_s:.3f}", **exact)[_picture(info)]
+    return round(max(0.0, _shown_s(info) - frame_s) * share, 3)
+
+
+def _thumbnail(name: str, info: MediaInfo, number: int, at_s: float) -> Any:
+    if _is_cheap(info):
+        frames = argv.picture_source(name, ss=f"{at_s:.3f}")[_picture(info)]
+    else:
+        # The key frame before is there at once; the frame itself may need all frames since then. Its time is before
+        # the one asked for, which would have it dropped.
+        seek = argv.picture_source(name, ss=f"{at_s:.3f}", noaccurate_seek=None)
+        frames = seek[_picture(info)].filter("setpts", "PTS-STARTPTS")
     return argv.sink([_small(frames)], f"thumbnail{number}.jpg", "mjpeg", vframes=1, pix_fmt="yuvj420p", **{"q:v": 4})
 
 

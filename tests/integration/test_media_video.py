@@ -315,6 +315,39 @@ def test_previews(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo],
     assert max(peaks) == pytest.approx(0.8, abs=0.01)
 
 
+def test_a_single_picture_has_one_thumbnail(tmp_path: Path) -> None:
+    still, shown = tmp_path / "still.mp4", np.full((120, 160, 3), 90, np.uint8)
+    with av.open(str(still), "w") as container:
+        picture = container.add_stream("mpeg4", rate=25, width=160, height=120, pix_fmt="yuv420p")
+        sound = container.add_stream("aac", rate=RATE, layout="mono")
+        container.mux(picture.encode(av.VideoFrame.from_ndarray(shown, "rgb24")))
+        for _ in range(100):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate = RATE
+            container.mux(sound.encode(frame))
+        for stream in (picture, sound):
+            container.mux(stream.encode(None))
+    seen = look(still, probe(still, Settings()), work_dir=tmp_path)
+    assert [item.name for item in seen.thumbnails] == ["thumbnail1"]
+
+
+def test_of_much_picture_the_key_frames_are_shown(
+    media_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = media_dir / "video/gen/ls3_antiphase.mp4"  # its first frame is the only key frame
+    info = probe(source, Settings())
+
+    def pictures(folder: str) -> list[bytes]:
+        (tmp_path / folder).mkdir()
+        return [item.path.read_bytes() for item in look(source, info, work_dir=tmp_path / folder).thumbnails]
+
+    assert len(set(pictures("exact"))) == 3
+    monkeypatch.setattr("dubline.media.preview._is_cheap", lambda _: False)
+    shown = pictures("quick")
+    assert len(shown) == 3
+    assert len(set(shown)) == 1
+
+
 def test_sound_alone_has_peaks_only(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path]) -> None:
     source = media_dir / "video/gen/ls3_audio_with_cover.mp3"
     info = probe(source, Settings())
