@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from api.service import Service
 from api.states import STATUSES, job_status
 from api.tables import Job
 from dubline.storage.local import LocalStore
+from dubline.waking import Waking
 from tests.api.conftest import Harness, PretendOrchestrator, settings_for
 
 
@@ -100,6 +102,13 @@ def test_silence_a_stuck_cancel_and_a_deadline_end_a_run(harness: Harness) -> No
     harness.soon(harness.service.tracking.apply, RunAlive(run_id=harness.run_of(slow), at_s=now_s + 3690))
     harness.soon(harness.service.reconciler.once, now_s + 3700)
     assert harness.until(slow, status="failed")["error"]["code"] == "job_timeout"
+
+
+def test_the_worker_is_woken_for_a_run_that_is_handed_over(harness: Harness) -> None:
+    waking = Waking(harness.service.settings)
+    harness.run_of(harness.upload(target_language="es")["job_id"])
+    assert select.select([waking], [], [], 5)[0]
+    waking.close()
 
 
 def test_a_run_that_no_job_points_to_is_ended(harness: Harness) -> None:

@@ -12,8 +12,8 @@ from tests.stack import Stack
 
 @pytest.fixture(scope="package")
 def stack(new_home: Callable[[], Path]) -> Iterator[Stack]:
-    """With simulated engines, which take a moment for each call, and a worker that has to be woken to be quick."""
-    started = Stack(new_home(), SIMULATED_DELAY_S="0.2", WORKER_POLL_INTERVAL="20")
+    """With simulated engines, which take a moment for each call."""
+    started = Stack(new_home(), SIMULATED_DELAY_S="0.2")
     yield started
     started.stop()
 

@@ -249,17 +249,6 @@ def test_three_steps_and_the_stream(stack: Stack, clip: Path, client: httpx.Clie
     assert client.get(f"/api/v1/download/{job_id}").status_code == 200
 
 
-def test_the_worker_is_woken_for_a_new_job(stack: Stack) -> None:
-    jobs: list[str] = []
-    for _ in range(2):  # it looks by itself every 14 to 26 s: once may be luck
-        jobs.append(stack.submit())
-        deadline_s = time.monotonic() + 5
-        while stack.job(jobs[-1])["status"] not in ("processing", "completed"):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
-    stack.wait(jobs, 60)
-
-
 def test_a_running_job_is_cancelled_and_retried(stack: Stack) -> None:
     job_id = stack.submit()
     deadline_s = time.monotonic() + 60
