@@ -27,7 +27,7 @@ _CODES = frozenset(
     en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi
     ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd
     gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905  (a list would be a line for each)
 )
 # Whisper's code where it differs from the subtag that BCP 47 prefers.
 _OWN_CODE = {"nb": "no", "jv": "jw", "fil": "tl", "cmn": "zh", "arb": "ar"}

