@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dubline.models import ArtifactRef, Background, Spoken, Timeline, Transcript
+from dubline.settings import get_settings
 from dubline.stages.mix import MixFacts, mix
 from tasks._policies import StageRequest, StageResult, load, stage_task, store, workspace
 from tasks._progress import TRACKER
@@ -39,6 +40,7 @@ def mix_audio(request: MixRequest) -> MixResult:
             separated=store().fetch(request.separated) if request.separated else None,
             output=output,
             work=work,
+            threads=get_settings().cpu_threads,
             on_progress=lambda share: TRACKER.set("mix", share, "Mixing"),
         )
         return MixResult(audio=store().put_file(output, "audio/wav"), facts=facts)

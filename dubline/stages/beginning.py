@@ -59,7 +59,7 @@ def make_beginning(
         profile: How lines are fitted.
         background: What becomes of the bed.
         target_language: BCP 47.
-        threads: Cores that may be used for encoding.
+        threads: Cores that may be used.
         work: Folder for what is needed on the way, and for the result.
 
     Raises:
@@ -79,6 +79,7 @@ def make_beginning(
         bed_lufs=bed_lufs[: int(until_s * 10)],
         output=mixed,
         work=work,
+        threads=threads,
     )
     return mux(
         source,

@@ -72,6 +72,7 @@ def mix(
     separated: Path | None = None,
     output: Path,
     work: Path,
+    threads: int = 1,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> MixFacts:
     """Write the dub's sound: stereo PCM at the bed's rate, exactly `timeline.total_samples` long.
@@ -85,6 +86,7 @@ def mix(
         separated: The bed without its voice, which then takes the bed's place.
         output: The file to write.
         work: Folder for what is needed on the way.
+        threads: Lines are stretched in as many runs of ffmpeg.
         on_progress: Told the share that is done.
         speech: Where somebody speaks in the source; the bed is ducked there too, or the original voice would
             surface between two lines.
@@ -93,7 +95,7 @@ def mix(
     voice = work / "voice.wav"
     with ThreadPoolExecutor(1) as beside:  # on another core, while the lines are stretched
         measuring = beside.submit(momentary, separated, work_dir=work) if separated is not None else None
-        phrases = _stretched(timeline, spoken, rate_hz, work)
+        phrases = _stretched(timeline, spoken, rate_hz, threads, work)
         _lay(timeline, phrases, voice)
         separated_lufs = measuring.result() if measuring is not None else None
     source_lufs = gated_lufs(bed_lufs, _mask(speech, len(bed_lufs))) if speech else None
@@ -140,7 +142,9 @@ def _treatment(background: Background, separated: Path | None, *, has_lines: boo
     return "separated" if separated is not None else "ducked"
 
 
-def _stretched(timeline: Timeline, spoken: dict[str, Path], rate_hz: int, work: Path) -> list[tuple[LaidPhrase, Path]]:
+def _stretched(
+    timeline: Timeline, spoken: dict[str, Path], rate_hz: int, threads: int, work: Path
+) -> list[tuple[LaidPhrase, Path]]:
     """Every phrase at its pace and at the timeline's rate, as raw mono float32 files, in order of time."""
     phrases = [
         (part, spoken[place.utterance_id])
@@ -154,7 +158,7 @@ def _stretched(timeline: Timeline, spoken: dict[str, Path], rate_hz: int, work: 
         for number, (part, path) in enumerate(phrases)
     ]
     if jobs:
-        stretch_many(jobs, rate_hz, work_dir=work)
+        stretch_many(jobs, rate_hz, threads=threads, work_dir=work)
     return [(part, job.target) for (part, _), job in zip(phrases, jobs, strict=True)]
 
 

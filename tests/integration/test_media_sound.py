@@ -164,12 +164,13 @@ def test_silence_has_no_loudness(tmp_path: Path) -> None:
     assert gated_lufs(momentary(path)) is None
 
 
-def test_stretch_is_exact_in_length_and_keeps_the_pitch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_stretch_is_exact_in_length_and_keeps_the_pitch(tmp_path: Path, threads: int) -> None:
     source = _tone(tmp_path / "tone.wav", 4.0, -12.0, 1, rate=24_000)
     ratios = [1.0, 1.04, 1.2345, 0.85, *np.linspace(1.01, 1.45, 33)]
     jobs = [StretchJob(source, float(r), tmp_path / f"line{i}.f32") for i, r in enumerate(ratios)]
     part = StretchJob(source, 1.1, tmp_path / "part.f32", first=24_000, end=60_000)
-    stretch_many([*jobs, part], 44_100, work_dir=tmp_path)
+    stretch_many([*jobs, part], 44_100, threads=threads, work_dir=tmp_path)
     for job in (*jobs, part):
         samples = np.fromfile(job.target, dtype="<f4")
         seconds = 1.5 if job is part else 4.0
