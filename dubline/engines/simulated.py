@@ -182,6 +182,10 @@ class _Plugin:
     def traits(self, language: str) -> TtsTraits:
         return TtsTraits()
 
+    def memory_bytes(self, settings: Settings, model: str | None = None) -> int:
+        """As good as nothing: a pretended engine drives no real one out of memory."""
+        return 1_000_000
+
     def load(self, settings: Settings, model: str | None = None):
         kinds = {
             "stt": SimulatedStt,

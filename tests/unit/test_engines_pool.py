@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dubline.engines import pool
+from dubline.engines import pool, registry
 from dubline.errors import EngineUnavailable
 from dubline.models import EngineChoice
 from dubline.settings import Settings
@@ -78,6 +78,18 @@ def test_the_least_recently_used_idle_engine_goes(plugin: Plugin, settings: Sett
     hold("a", settings)
     hold("c", settings)
     assert (first.is_closed, second.is_closed) == (False, True)
+
+
+def test_a_pretended_engine_takes_no_real_ones_place(
+    plugin: Plugin, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = hold("a", settings), hold("b", settings)
+    monkeypatch.setattr(pool, "get", lambda kind, engine: plugin if engine == "fake" else registry.get(kind, engine))
+    for kind in ("stt", "mt", "tts"):
+        pretended = EngineChoice(kind=kind, engine="simulated", version="1", fingerprint="1")
+        with pool.acquire(pretended, settings):
+            pass
+    assert (first.is_closed, second.is_closed) == (False, False)
 
 
 def test_an_engine_in_use_stays(plugin: Plugin, settings: Settings) -> None:
