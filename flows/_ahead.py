@@ -12,7 +12,7 @@ from dubline.models import ArtifactRef, DubOptions, Line, Spoken, StageStats
 from dubline.settings import Settings
 from dubline.stages.beginning import is_early
 from dubline.stages.transcribe import Chunk
-from flows._hearing import Listening, recognise, understand
+from flows._hearing import Listening, are_known, recognise, understand
 from flows._job import offer_first_minute
 from flows._speaking import Speaking
 from tasks._policies import load
@@ -72,9 +72,9 @@ class Ahead:
         early = [line for line in beginning.lines if is_early(line.utterance)] if beginning else []
         minute += self._start(early, beginning)
         # Both take all cores: the last line is spoken by every one, and the sound is encoded by every one.
-        if beginning and early:
-            await self._finish(minute)
-            await self._show(job_id, beginning, early)
+        is_rest_known = are_known(self._listening, chunks[count:])
+        if beginning and not is_rest_known:
+            await self._show(job_id, beginning, early, minute)
         others = recognise(self._listening, chunks[count:])
         if beginning:
             self._start([line for line in beginning.lines[:-1] if not is_early(line.utterance)], beginning)
@@ -85,6 +85,9 @@ class Ahead:
                 # As many as keep the cores busy until the whole is translated, which shares out the others best.
                 longest = sorted(part.lines[:-1] if part else (), key=lambda line: -len(line.text))
                 self._start(longest[: _LINES_A_CORE * self._settings.cpu_threads], part)
+        # With nothing left to recognise, as in another language, speaking goes on while it is put together.
+        if beginning and is_rest_known:
+            await self._show(job_id, beginning, early, minute)
         return results
 
     def holds(self, lines: Sequence[Line]) -> dict[str, str]:
@@ -156,8 +159,13 @@ class Ahead:
             self.stats += (made.stats,)
         self._futures = [f for f in self._futures if f not in futures]
 
-    async def _show(self, job_id: str, part: _Part, early: Sequence[Line]) -> None:
-        """Put the first minute together and offer it."""
+    async def _show(
+        self, job_id: str, part: _Part, early: Sequence[Line], speaking: Sequence[Started[SynthesizeResult]]
+    ) -> None:
+        """Put the first minute together, when its lines are spoken, and offer it."""
+        if not early:
+            return
+        await self._finish(speaking)
         source, sound = self._listening.source, self._listening.sound
         held = self.holds(early)
         request = BeginningRequest(

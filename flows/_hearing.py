@@ -10,7 +10,7 @@ from dubline.languages import canonical
 from dubline.models import ArtifactRef, EngineChoice, StageStats
 from dubline.stages.transcribe import Chunk, SpeechPlan, agreed_language
 from tasks._policies import load
-from tasks._run import Started, finish, run, start
+from tasks._run import Started, finish, recall, run, start
 from tasks.diarize_speakers import DiarizeRequest, DiarizeResult, diarize_speakers
 from tasks.extract_audio import ExtractRequest, ExtractResult, extract_audio
 from tasks.ingest_video import IngestResult
@@ -99,6 +99,13 @@ async def listen(
 def recognise(listening: Listening, chunks: Sequence[Chunk]) -> list[Started[RecogniseResult]]:
     """Start to recognise chunks, both cores at once."""
     return [start(recognise_chunk, _asked(listening, c, listening.wanted), **listening.fresh) for c in chunks]
+
+
+def are_known(listening: Listening, chunks: Sequence[Chunk]) -> bool:
+    """Whether all these chunks were recognised before, and are not to be again."""
+    if listening.fresh["refresh"]:
+        return False
+    return all(recall(recognise_chunk, _asked(listening, c, listening.wanted)) is not None for c in chunks)
 
 
 async def agreed(listening: Listening, results: Sequence[RecogniseResult]) -> list[RecogniseResult]:

@@ -20,14 +20,14 @@ from flows._speaking import Speaking
 from tasks._engines import release
 from tasks._policies import load
 from tasks._progress import TRACKER
-from tasks._run import finish, run, start
+from tasks._run import finish, is_done, run, start
 from tasks.build_report import ReportRequest, build_report
 from tasks.fit_speech import FitRequest, fit_speech
 from tasks.ingest_video import IngestRequest, ingest_video
 from tasks.judge_translation import JudgeRequest, judge_translation
 from tasks.mix_audio import MixRequest, mix_audio
 from tasks.mux_video import MuxRequest, mux_video
-from tasks.preview_picture import PictureRequest, preview_picture
+from tasks.preview_picture import PictureRequest, PictureResult, preview_picture
 from tasks.preview_sound import SoundRequest, preview_sound
 from tasks.publish_result import PublishRequest, publish_result
 from tasks.separate_sound import SeparateRequest, separate_sound
@@ -180,22 +180,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
-    mixed = await run(
-        mix_audio,
-        MixRequest(
-            bed=sound.bed,
-            levels=sound.levels,
-            separated=background.background if background else None,
-            transcript=heard.transcript,
-            timeline=timeline.timeline,
-            spoken=spoken,
-            background=options.background,
-            **common,
-        ),
-        **fresh,
-    )
-    subtitles = await finish(subtitling)
-    # What needs no finished file is made beside it: texts do not, nor do stills of a picture that stays as it is.
+    # So is what needs no finished sound: texts translated back, and stills of a picture that stays as it is.
     looking = None
     if options.subtitles != "burned":
         looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
@@ -213,6 +198,29 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         ),
         **fresh,
     )
+    mixed = await run(
+        mix_audio,
+        MixRequest(
+            bed=sound.bed,
+            levels=sound.levels,
+            separated=background.background if background else None,
+            transcript=heard.transcript,
+            timeline=timeline.timeline,
+            spoken=spoken,
+            background=options.background,
+            **common,
+        ),
+        **fresh,
+    )
+    subtitles = await finish(subtitling)
+
+    def heard_with(seen: PictureResult) -> SoundRequest:
+        return SoundRequest(audio=mixed.audio, clip=seen.clip, clip_at_s=seen.clip_at_s, **common)
+
+    picture = previewing = None
+    if looking is not None and is_done(looking):  # as after an edit; else it waits for the video, too
+        picture = await finish(looking)
+        previewing = start(preview_sound, heard_with(picture), **fresh)
     muxed = await run(  # in the flow's own thread: the others may all be taken
         mux_video,
         MuxRequest(
@@ -233,12 +241,8 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     )
     if looking is None:
         looking = start(preview_picture, PictureRequest(video=muxed.video, media=None, **common), **fresh)
-    picture = await finish(looking)
-    previewing = start(
-        preview_sound,
-        SoundRequest(audio=mixed.audio, clip=picture.clip, clip_at_s=picture.clip_at_s, **common),
-        **fresh,
-    )
+    picture = picture or await finish(looking)
+    previewing = previewing or start(preview_sound, heard_with(picture), **fresh)
     texts, translation, judged = await finish(writing), await finish(translating), await finish(judging)
     parts = (
         base,

@@ -85,6 +85,11 @@ def start(task: Task[..., R], request: StageRequest, *, refresh: bool = False, e
     return task.with_options(refresh_cache=refresh).submit(request)
 
 
+def is_done(future: Started[Any]) -> bool:
+    """Whether `finish` would not wait."""
+    return isinstance(future, Known) or future.state.is_final()
+
+
 async def finish(future: Started[R]) -> R:
     """The result of a task that was started, or its error."""
     if isinstance(future, Known):

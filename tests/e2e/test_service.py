@@ -136,6 +136,27 @@ def test_the_first_minute_can_be_watched_while_the_rest_is_made(stack: Stack, tm
         sound = decode_mono(path, work_dir=tmp_path / path.stem, media_s=300)
         heard.append(np.fromfile(sound, "<i2")[: 58 * 16_000].astype(float))
     assert np.corrcoef(heard[0], heard[1])[0, 1] > 0.9
+    # In another language nothing is recognised any more: the rest is begun before the first minute is put together.
+    names = _tasks(job_at)
+    assert names.index("preview beginning") < max(i for i, name in enumerate(names) if name == "recognise chunk")
+    answer = requests.post(
+        f"{stack.url}/api/v1/upload",
+        files={"file": ("talk.mp4", talk.read_bytes())},
+        data={"target_language": "fra", "source_language": "eng"},
+        timeout=60,
+    )
+    other_at = f"{stack.url}/api/v1/jobs/{answer.json()['job_id']}"
+    while (status := requests.get(f"{other_at}/status", timeout=30).json()["status"]) != "completed":
+        assert status != "failed"
+        assert time.monotonic() < deadline_s
+        time.sleep(0.2)
+    names = _tasks(other_at)
+    assert names.index("preview beginning") > max(i for i, name in enumerate(names) if name == "recognise chunk")
+
+
+def _tasks(job_at: str) -> list[str]:
+    """Names of a job's tasks, in the order in which they began."""
+    return [task["name"].rsplit("-", 1)[0] for task in requests.get(f"{job_at}/tasks", timeout=30).json()["tasks"]]
 
 
 def test_the_progress_socket_tells_the_whole_story(stack: Stack) -> None:
