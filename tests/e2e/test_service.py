@@ -97,13 +97,7 @@ def test_the_first_minute_can_be_watched_while_the_rest_is_made(stack: Stack, tm
     talk = stack.new_talk()
     source = probe(talk, settings)
     assert source.duration_s > 125
-    answer = requests.post(
-        f"{stack.url}/api/v1/upload",
-        files={"file": ("talk.mp4", talk.read_bytes())},
-        data={"target_language": "spa", "source_language": "eng"},
-        timeout=60,
-    )
-    job_at = f"{stack.url}/api/v1/jobs/{answer.json()['job_id']}"
+    job_at = _submitted(stack, talk, "spa")
     assert requests.get(f"{job_at}/artifacts/first_minute", timeout=30).status_code == 404
     deadline_s = time.monotonic() + 150
     while not (preview := requests.get(f"{job_at}/preview", timeout=30).json())["first_minute_url"]:
@@ -139,19 +133,24 @@ def test_the_first_minute_can_be_watched_while_the_rest_is_made(stack: Stack, tm
     # In another language nothing is recognised any more: the rest is begun before the first minute is put together.
     names = _tasks(job_at)
     assert names.index("preview beginning") < max(i for i, name in enumerate(names) if name == "recognise chunk")
-    answer = requests.post(
-        f"{stack.url}/api/v1/upload",
-        files={"file": ("talk.mp4", talk.read_bytes())},
-        data={"target_language": "fra", "source_language": "eng"},
-        timeout=60,
-    )
-    other_at = f"{stack.url}/api/v1/jobs/{answer.json()['job_id']}"
+    other_at = _submitted(stack, talk, "fra")
     while (status := requests.get(f"{other_at}/status", timeout=30).json()["status"]) != "completed":
         assert status != "failed"
         assert time.monotonic() < deadline_s
         time.sleep(0.2)
     names = _tasks(other_at)
     assert names.index("preview beginning") > max(i for i, name in enumerate(names) if name == "recognise chunk")
+
+
+def _submitted(stack: Stack, talk: Path, language: str) -> str:
+    """Address of a job that dubs an English talk."""
+    answer = requests.post(
+        f"{stack.url}/api/v1/upload",
+        files={"file": ("talk.mp4", talk.read_bytes())},
+        data={"target_language": language, "source_language": "eng"},
+        timeout=60,
+    )
+    return f"{stack.url}/api/v1/jobs/{answer.json()['job_id']}"
 
 
 def _tasks(job_at: str) -> list[str]:
