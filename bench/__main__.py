@@ -22,7 +22,7 @@ from bench.reference import Reference
 from dubline.settings import get_settings
 
 _ROOT = Path(__file__).resolve().parents[1]
-ENGINES = ("stt", "mt", "tts", "separate", "diarize")  # where the time of one core goes while an engine is called
+_ENGINES = ("stt", "mt", "tts", "separate", "diarize")  # a call keeps one core busy
 
 
 def main() -> int:
@@ -60,7 +60,7 @@ def _bench(arguments: argparse.Namespace, lecture: Path, talk: Path, work: Path)
         peaks.append(first.peak_bytes)
         run = first.json()["run"]
         overheads.append(first.wall_s - run["engines_and_ffmpeg_s"])
-        engines_s = sum(s for part, s in run["busy_s"].items() if part.partition(":")[0] in ENGINES)
+        engines_s = sum(s for part, s in run["busy_s"].items() if part.partition(":")[0] in _ENGINES)
         floors.append(first.wall_s / (engines_s / get_settings().cpu_threads))
         if plain:
             ratios.append(first.wall_s / plain[-1])

@@ -71,8 +71,8 @@ class Ahead:
         beginning = await self._understood(chunks[:count], results)
         early = [line for line in beginning.lines if is_early(line.utterance)] if beginning else []
         minute += self._start(early, beginning)
-        # Both take all cores: the last line is spoken by every one, and the sound is encoded by every one.
         is_rest_known = are_known(self._listening, chunks[count:])
+        # Both take all cores: the last line is spoken by every one, and the sound is encoded by every one.
         if beginning and not is_rest_known:
             await self._show(job_id, beginning, early, minute)
         others = recognise(self._listening, chunks[count:])

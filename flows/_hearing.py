@@ -102,8 +102,8 @@ def recognise(listening: Listening, chunks: Sequence[Chunk]) -> list[Started[Rec
 
 
 def are_known(listening: Listening, chunks: Sequence[Chunk]) -> bool:
-    """Whether all these chunks were recognised before, and are not to be again."""
-    if listening.fresh["refresh"]:
+    """Whether there are any, and all were recognised before and are not to be again."""
+    if listening.fresh["refresh"] or not chunks:
         return False
     return all(recall(recognise_chunk, _asked(listening, c, listening.wanted)) is not None for c in chunks)
 
