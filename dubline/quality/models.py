@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from dubline.models import DroppedSegment, EngineChoice, Frozen, StageStats
+from dubline.models import DroppedSegment, EngineChoice, Frozen, Span, StageStats
 
 Verdict = Literal["pass", "review", "fail"]
 
@@ -37,6 +37,10 @@ class Recognition(Frozen):
     probability: float = Field(description="The recogniser's own certainty about the language, 0 … 1.")
     speech_s: float = Field(description="Seconds of voice activity in the source.")
     speech_coverage: float | None = Field(description="Share of that speech that the transcript's segments cover.")
+    wordless: tuple[Span, ...] = Field(
+        default=(),
+        description="Stretches of that speech, 0.3 s or longer, in which no word was recognised.",
+    )
     median_log_probability: float | None = Field(description="Median of the segments' mean token log-probability.")
     dropped: tuple[DroppedSegment, ...] = Field(description="What was recognised and not believed, and why.")
     repeated_phrases: tuple[str, ...] = Field(description="Phrases said three times or more in a row.")

@@ -89,6 +89,11 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
+def _understood(report: Report) -> str:
+    share, wordless = _share(report.recognition.speech_coverage), report.recognition.wordless
+    return share + (f", no word at {', '.join(_clock(s.start_s) for s in wordless[:3])}" if wordless else "")
+
+
 def _number(value: float | None, unit: str, digits: int = 1, *, signed: bool = False) -> str:
     return "-" if value is None else f"{value:{'+' if signed else ''}.{digits}f} {unit}".rstrip()
 
@@ -99,7 +104,7 @@ def _figures(report: Report) -> Table:
     picture = {True: "bit for bit", False: "CHANGED", None: report.container.video_stream_hash_reason}
     rows = [
         ("Language", language_name(report.recognition.language) if report.recognition.language != "und" else "-"),
-        ("Speech understood", _share(report.recognition.speech_coverage)),
+        ("Speech understood", _understood(report)),
         ("Lines", str(text.lines)),
         ("Numbers kept", _share(text.numbers_kept)),
         ("Back-translation", _or(_number(text.back_translation_chrf, "chrF"), text.back_translation_reason)),

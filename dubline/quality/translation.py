@@ -13,17 +13,29 @@ from dubline.quality.models import GlossaryMiss, Recognition, Translation
 from dubline.quality.wording import keeps_number, numbers, repeated_phrases, tokens
 from dubline.timing.sentences import split_sentences
 
+_LEAST_WORD_S = 0.3  # a word said by itself takes about as long
 _SAME_WORDS = 0.8
 _TOO_FEW_WORDS = 4
 _UNIT_CHARS = 1200  # bound of one back-translation sentence, far above any real one
 
 
 def measure_recognition(transcript: Transcript) -> Recognition:
-    """Trust in a transcript; coverage is the share of voice activity inside its segments' words."""
+    """Trust in a transcript; coverage is the share of voice activity inside its segments' words.
+
+    A stretch of speech without any word may be one that was passed over, as words after a long silence are now and
+    then, or no speech at all: it is named, and does not decide the verdict.
+    """
     speech_s = sum(s.duration_s for s in transcript.speech)
     said = [
         Span(start_s=(s.words[0] if s.words else s).start_s, end_s=(s.words[-1] if s.words else s).end_s)
         for s in transcript.segments
+    ]
+    words = [w for s in transcript.segments for w in (s.words or (s,))]
+    wordless = [
+        span
+        for span in transcript.speech
+        if span.duration_s >= _LEAST_WORD_S
+        and not any(word.start_s < span.end_s and word.end_s > span.start_s for word in words)
     ]
     probabilities = [s.avg_log_probability for s in transcript.segments]
     return Recognition(
@@ -31,6 +43,7 @@ def measure_recognition(transcript: Transcript) -> Recognition:
         probability=transcript.language_probability,
         speech_s=round(speech_s, 3),
         speech_coverage=round(_shared_s(transcript.speech, said) / speech_s, 4) if speech_s else None,
+        wordless=tuple(wordless),
         median_log_probability=round(median(probabilities), 4) if probabilities else None,
         dropped=transcript.dropped,
         repeated_phrases=repeated_phrases(" ".join(s.text for s in transcript.segments), transcript.language),

@@ -63,11 +63,12 @@ def test_coverage_counts_speech_without_words() -> None:
     transcript = Transcript(
         language="en",
         segments=(Segment(start_s=0, end_s=4, text="a b", avg_log_probability=-0.2),),
-        speech=(Span(start_s=0, end_s=4), Span(start_s=6, end_s=10)),
+        speech=(Span(start_s=0, end_s=4), Span(start_s=5, end_s=5.2), Span(start_s=6, end_s=9.8)),
     )
     found = measure_recognition(transcript)
     assert found.speech_coverage == 0.5
     assert found.speech_s == 8
+    assert found.wordless == (Span(start_s=6, end_s=9.8),)
 
 
 class Back:
