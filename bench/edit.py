@@ -59,12 +59,12 @@ def _measure(client: Client, home: Path, video: Path, target: str) -> bool:
 
 def _change(client: Client, job: str, number: int) -> float:
     """Seconds until a line, changed as a person may, is in a finished dub; prints where they went."""
-    transcript = client.request("GET", f"/api/v1/jobs/{job}/transcript")
-    line = transcript["segments"][number]
+    transcript = client.transcript(job)
+    line = transcript.segments[number]
     words = line["text"].rstrip(".").split()
     text = " ".join([*words[: max(1, len(words) - 2)], "assim."])
     edit = {"op": "change", "id": line["id"], "text": text}
-    client.edit(job, [edit], revision=transcript["revision"])
+    client.edit(job, [edit], revision=transcript.revision)
     began_s = time.monotonic()
     client.render(job)
     _finish(client, job)

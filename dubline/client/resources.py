@@ -98,11 +98,15 @@ class Event(_Answer):
 
 
 class Transcript(BaseModel):
-    """The lines of a finished job; each is a mapping with at least `id`, times, `source_text` and `text`."""
+    """The lines of a finished job; each is a mapping with at least `id`, times, `source_text` and `text`.
+
+    `revision` is what edits of these lines are made on.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     job_id: str
     source_language: str | None = None
     target_language: str | None = None
+    revision: int = 0
     segments: tuple[dict[str, Any], ...] = ()

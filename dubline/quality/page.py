@@ -91,7 +91,10 @@ def _share(value: float | None) -> str:
 
 def _understood(report: Report) -> str:
     share, wordless = _share(report.recognition.speech_coverage), report.recognition.wordless
-    return share + (f", no word at {', '.join(_clock(s.start_s) for s in wordless[:3])}" if wordless else "")
+    if not wordless:
+        return share
+    more = f" and {len(wordless) - 3} more" if len(wordless) > 3 else ""
+    return f"{share}, no word at {', '.join(_clock(s.start_s) for s in wordless[:3])}{more}"
 
 
 def _number(value: float | None, unit: str, digits: int = 1, *, signed: bool = False) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,3 +182,17 @@ def test_stretch_is_exact_in_length_and_keeps_the_pitch(tmp_path: Path, threads:
         assert crossings / 2 / (len(middle) / 44_100) == pytest.approx(1000, rel=0.01)
     assert len(np.fromfile(jobs[0].target, dtype="<f4")) == pytest.approx(4 * 44_100, abs=2)
     assert [p for p in tmp_path.iterdir() if p.is_dir()] == []
+
+
+def test_lines_are_stretched_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = _tone(tmp_path / "tone.wav", 0.5, -12.0, 1, rate=24_000)
+    both = threading.Barrier(2, timeout=20)  # broken, and an error, unless two runs are under way at once
+
+    def met(*args: Any, **options: Any) -> Any:
+        both.wait()
+        return run_ffmpeg(*args, **options)
+
+    monkeypatch.setattr("dubline.media.stretch.run_ffmpeg", met)
+    jobs = [StretchJob(source, 1.1, tmp_path / f"line{i}.f32") for i in range(8)]
+    stretch_many(jobs, 48_000, threads=2, work_dir=tmp_path)
+    assert all(job.target.stat().st_size for job in jobs)

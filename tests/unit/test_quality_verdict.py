@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from dubline.errors import InputError
-from dubline.models import DroppedSegment, EngineChoice, Line, StageStats, Utterance
+from dubline.models import DroppedSegment, EngineChoice, Line, Span, StageStats, Utterance
 from dubline.quality.models import (
     Container,
     FileFacts,
@@ -52,6 +52,7 @@ RECOGNITION = Recognition(
     probability=0.98,
     speech_s=60.0,
     speech_coverage=0.97,
+    wordless=(Span(start_s=40.06, end_s=40.54),),
     median_log_probability=-0.2,
     dropped=(),
     repeated_phrases=(),
@@ -227,6 +228,7 @@ def test_the_page_shows_what_a_person_needs(tmp_path: Path) -> None:
         "Another thing.",
         "WER 7.0%",
         "79.0 chrF",
+        "97.0%, no word at 00:40.1",
         "bit for bit",
         "u2",
         "1.25",

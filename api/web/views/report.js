@@ -63,7 +63,8 @@ function Timeline({ lines, media_s, play }) {
 
 export function Report({ report, play }) {
   const { timing, voice, mix, translation, recognition, container, provenance } = report;
-  const wordless = (recognition.wordless || []).slice(0, 3).map((span) => clock(span.start_s));
+  const silent = recognition.wordless || []; // reports from before it was measured do not have it
+  const wordless = silent.slice(0, 3).map((span) => clock(span.start_s)).join(", ") + (silent.length > 3 ? ` and ${silent.length - 3} more` : "");
   const figures = [
     ["Lines", String(translation.lines)],
     [`Pace up to ${COMFORTABLE}`, share(timing.share_pace_le_1_2)],
@@ -72,7 +73,8 @@ export function Report({ report, play }) {
     ["Numbers kept", share(translation.numbers_kept)],
     ["Translated back", translation.back_translation_chrf === null ? "–" : figure(translation.back_translation_chrf, "chrF", 0), translation.back_translation_reason],
     ["Voice against original", figure(mix.loudness_error_lu, "LU")],
-    ["Speech understood", share(recognition.speech_coverage) + (wordless.length ? `, no word at ${wordless.join(", ")}` : "")],
+    ["Speech understood", share(recognition.speech_coverage)],
+    ...(wordless ? [["Speech, but no word", `At ${wordless}`, "Somebody may have spoken there; nothing was understood, so nothing is dubbed."]] : []),
     ["Picture", container.video_stream_hash_equal === true ? "Bit for bit" : container.video_stream_hash_equal === false ? "Changed" : "–", container.video_stream_hash_reason],
   ];
   return html`<section class="card report" aria-labelledby="report-title">
