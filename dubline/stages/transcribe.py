@@ -17,6 +17,7 @@ from dubline.engines.base import SttEngine, SttResult
 from dubline.engines.vad import speech_spans
 from dubline.errors import InputError
 from dubline.models import DroppedSegment, Frozen, Segment, Span, Transcript, Word
+from dubline.stages.hear_again import CONTEXT_PAD_S, around, lost, with_words, wordless
 from dubline.stages.joints import mend
 from dubline.stages.separate import pause_level_db
 
@@ -139,13 +140,15 @@ class _Piece(Frozen):
     duration_s: float
 
 
-def collect(audio: NDArray[np.float32], spans: Sequence[Span]) -> tuple[NDArray[np.float32], list[_Piece]]:
+def collect(
+    audio: NDArray[np.float32], spans: Sequence[Span], pad_s: float = _PAD_S
+) -> tuple[NDArray[np.float32], list[_Piece]]:
     """Speech only, long silences taken out, with the way back to the media's timeline."""
     runs: list[tuple[float, float]] = []
     total_s = len(audio) / RATE_HZ
     for span in spans:
-        start_s, end_s = max(0.0, span.start_s - _PAD_S), min(total_s, span.end_s + _PAD_S)
-        if runs and start_s - runs[-1][1] < _KEPT_PAUSE_S - 2 * _PAD_S:
+        start_s, end_s = max(0.0, span.start_s - pad_s), min(total_s, span.end_s + pad_s)
+        if runs and start_s - runs[-1][1] < _KEPT_PAUSE_S - 2 * pad_s:
             runs[-1] = (runs[-1][0], max(runs[-1][1], end_s))
         else:
             runs.append((max(start_s, runs[-1][1] if runs else 0.0), end_s))
@@ -171,15 +174,33 @@ def agreed_language(chunks: Sequence[Chunk], heard: Sequence[tuple[str, float]])
 
 
 def recognise(stt_audio: Path, chunk: Chunk, engine: SttEngine, *, language: str | None) -> ChunkResult:
-    """Recognise one chunk and put its words back on the media's timeline."""
+    """Recognise one chunk and put its words back on the media's timeline; what gave no word is heard once more."""
     first = max(0, int((chunk.spans[0].start_s - 1.0) * RATE_HZ))
     last = int((chunk.spans[-1].end_s + 1.0) * RATE_HZ)
     with soundfile.SoundFile(str(stt_audio)) as file:
         file.seek(min(first, file.frames))
         audio: NDArray[np.float32] = np.asarray(file.read(last - first, dtype="float32"), np.float32)
-    offset_s = first / RATE_HZ
-    local = [Span(start_s=s.start_s - offset_s, end_s=s.end_s - offset_s) for s in chunk.spans]
-    speech, pieces = collect(audio, local)
+    heard = _hear(audio, first / RATE_HZ, chunk.spans, engine, language)
+    segments = heard.segments
+    for spans in wordless(chunk.spans, segments):
+        near = around(chunk.spans, spans)
+        again = _hear(audio, first / RATE_HZ, near, engine, heard.language, pad_s=CONTEXT_PAD_S)
+        segments = with_words(segments, lost(segments, again.segments, spans, near))
+    return heard.model_copy(update={"segments": segments})
+
+
+def _hear(
+    audio: NDArray[np.float32],
+    offset_s: float,
+    spans: Sequence[Span],
+    engine: SttEngine,
+    language: str | None,
+    *,
+    pad_s: float = _PAD_S,
+) -> ChunkResult:
+    """What is said in `spans` of the media; `audio` begins at its `offset_s`."""
+    local = [Span(start_s=s.start_s - offset_s, end_s=s.end_s - offset_s) for s in spans]
+    speech, pieces = collect(audio, local, pad_s)
     result: SttResult = engine.transcribe(speech, language=language)
     segments = tuple(
         moved for segment in result.segments if (moved := _restore(segment, pieces, local, offset_s)) is not None

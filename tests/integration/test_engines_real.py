@@ -12,13 +12,16 @@ import jiwer
 import numpy as np
 import pytest
 import soundfile
+from faster_whisper.audio import decode_audio
 
 from dubline.engines import bergamot, espeak, faster_whisper, kokoro, kokoro_forms, weights
 from dubline.engines.apertium import PIVOT
 from dubline.engines.base import SttEngine
 from dubline.engines.vad import speech_spans
 from dubline.errors import EngineError, EngineOutOfMemory, EngineUnavailable
+from dubline.quality.translation import measure_recognition
 from dubline.settings import Settings
+from dubline.stages.transcribe import find_speech, join, recognise
 
 pytestmark = pytest.mark.engines
 RATE_HZ = 16_000
@@ -76,6 +79,18 @@ def test_whisper_hears_kennedy(whisper: SttEngine, kennedy: np.ndarray) -> None:
     assert starts == sorted(starts)
     assert words[-1].end_s <= len(kennedy) / RATE_HZ + 0.1
     assert whisper.detect_language(kennedy)[0] == "en"
+
+
+def test_a_word_after_a_long_silence_is_not_lost(whisper: SttEngine, media_dir: Path, tmp_path: Path) -> None:
+    """He says when he will say it, and 23 s later says it: joined to the rest, base Whisper passes over the word."""
+    audio = decode_audio(str(media_dir / "video" / "real_autoeditor_42s.mp4"), sampling_rate=RATE_HZ)
+    soundfile.write(str(tmp_path / "stt.wav"), audio, RATE_HZ)
+    plan = find_speech(tmp_path / "stt.wav")
+    transcript = join(plan, [recognise(tmp_path / "stt.wav", c, whisper, language=None) for c in plan.chunks])
+    last = transcript.words[-1]
+    assert plain(last.text) == "banana"
+    assert last.start_s == pytest.approx(40.0, abs=0.3)
+    assert not measure_recognition(transcript).wordless
 
 
 def test_vad_finds_speech_between_silences(kennedy: np.ndarray) -> None:
