@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from dubline import ledger
 from dubline.engines import kokoro_compiled, kokoro_forms, kokoro_voices, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
+from dubline.engines.kokoro_tail import without_hiss
 from dubline.engines.spoken_text import spoken
 from dubline.errors import EngineError, EngineOutOfMemory, EngineOutputInvalid, EngineUnavailable
 from dubline.settings import Settings
@@ -59,7 +60,7 @@ class _Plugin:
     )
 
     def version(self) -> str:
-        return f"4/{installed('kokoro-onnx')}"
+        return f"5/{installed('kokoro-onnx')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("kokoro_onnx") is None:
@@ -145,7 +146,7 @@ class Kokoro:
             is_memory = "alloc" in str(error).lower()
             kind = EngineOutOfMemory if is_memory else EngineError
             raise kind("Kokoro ran out of memory." if is_memory else "Kokoro failed inside.") from error
-        out = np.asarray(samples, dtype=np.float32)
+        out = without_hiss(np.asarray(samples, dtype=np.float32), phonemes, RATE_HZ)
         peak = float(np.abs(out).max(initial=0.0))
         return out / np.float32(peak) if peak > 1.0 else out
 

@@ -201,6 +201,20 @@ def test_every_form_of_kokoro_is_understood(settings: Settings, whisper: SttEngi
     assert jiwer.wer(plain(text), plain(" ".join(s.text for s in heard.segments))) < 0.15
 
 
+@pytest.mark.parametrize("voice", ["pf_dora", "pm_alex"])
+def test_a_short_portuguese_line_does_not_end_in_a_hiss(speaker: Any, voice: str) -> None:
+    """Kokoro lets such a line's last vowel fade into noise, which is heard as an s: `Olás`."""
+    result = speaker.synthesize("Banana.", voice=voice, language="pt-BR")
+    rate_hz, frame = result.sample_rate_hz, result.sample_rate_hz // 40
+    at_hz = np.fft.rfftfreq(frame, 1 / rate_hz)
+    frames = result.samples[: len(result.samples) // frame * frame].reshape(-1, frame) * np.hanning(frame)
+    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
+    low, high = power[:, at_hz < 3000].sum(axis=1), power[:, at_hz >= 3500].sum(axis=1)
+    hissing = (high > low) & (high > low.max() * 10**-2.5)
+    assert len(frames) > 15
+    assert not hissing[len(frames) // 2 :].any()
+
+
 def test_kokoro_does_not_say_the_marks_of_another_language(speaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     library = speaker._library

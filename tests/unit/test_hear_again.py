@@ -1,4 +1,4 @@
-"""Speech without a word is heard once more, with only what is beside it; an engine that answers as told stands in for a recogniser."""
+"""Speech without a word is heard once more, with what is beside it. The engine here answers as it is told."""
 
 from __future__ import annotations
 
