@@ -18,6 +18,7 @@ from dubline.quality.wording import tokens
 
 WINDOW_S = 28.0  # Whisper's window is 30 s and costs the same however little it holds
 _HEAD_S, _TAIL_S, _JOINT_S = 0.08, 0.15, 0.3
+_ALONE_S, _BESIDE_S = 3.0, 8.0
 _WORST_SHARE, _ENOUGH_SHARE = 1 / 3, 2 / 3
 
 
@@ -122,6 +123,18 @@ def pack(lines: Sequence[SpokenLine], chosen: Sequence[int]) -> list[list[int]]:
     return pieces
 
 
+def in_company(lines: Sequence[SpokenLine], piece: Sequence[int]) -> list[int]:
+    """A piece, and with one of a few words the line before it (or behind), by which a recogniser understands it.
+
+    Of 56 Portuguese lines of a word or two, base Whisper hears 35 rightly by themselves and 44 behind a sentence.
+    """
+    if sum(lines[i].span.duration_s for i in piece) >= _ALONE_S:
+        return list(piece)
+    beside = (i for i in (piece[0] - 1, piece[-1] + 1) if 0 <= i < len(lines) and lines[i].text.strip())
+    one = [i for i in beside if 0 < lines[i].span.duration_s <= _BESIDE_S][:1]
+    return sorted({*one, *piece})
+
+
 def listen(
     read: Callable[[Span], NDArray[np.float32]],
     lines: Sequence[SpokenLine],
@@ -158,8 +171,10 @@ def listen(
     try:
         with ThreadPoolExecutor(max(1, engine.parallel)) as pool:
             pieces = pack(lines, [i for i in chosen if lines[i].utterance_id not in by_line])
-            for piece, text in zip(pieces, pool.map(said, pieces), strict=True):
-                by_line |= count([lines[i] for i in piece], text, language)
+            heard = [in_company(lines, piece) for piece in pieces]
+            for piece, all_of_it, text in zip(pieces, heard, pool.map(said, heard), strict=True):
+                counted = count([lines[i] for i in all_of_it], text, language)
+                by_line |= {name: counted[name] for i in piece if (name := lines[i].utterance_id) in counted}
     except EngineError as error:
         if error.retryable:
             raise  # the task tries again; a lost engine server is no finding about the dub

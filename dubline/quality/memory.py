@@ -13,6 +13,7 @@ from dubline.models import ArtifactRef, EngineChoice, Frozen, Line, Spoken, Time
 from dubline.quality.listen import LineHeard
 
 _MOST = 2000
+_WAY = 2  # of listening: what was heard in another is heard anew
 _MOST_SENTENCES = 5000
 
 
@@ -34,7 +35,7 @@ class HeardBefore(Frozen):
 
 def record_name(bed: ArtifactRef, language: str, listener: EngineChoice) -> str:
     """Where the memory of one source, language and recogniser is kept."""
-    parts = [bed.sha256, language, listener.engine, listener.version, listener.fingerprint]
+    parts = [bed.sha256, language, listener.engine, listener.version, listener.fingerprint, _WAY]
     return f"heard/{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"
 
 

@@ -83,6 +83,20 @@ def test_errors_fall_on_the_line_that_has_them() -> None:
     assert 0 < heard.cer < 0.5
 
 
+def test_a_word_alone_is_heard_with_the_line_beside_it() -> None:
+    lines = [row(0, "uma linha falada"), row(1, "banana", length_s=0.6), row(2, "outra linha falada")]
+    counted = LineHeard(words=3, errors=0, letters=14, letter_errors=0)
+    engine = Says(["uma linha errada banana"])
+    heard = listen(read, lines, engine, language="pt-BR", known={"u0": counted, "u2": counted})
+    assert engine.seconds[0] > lines[0].span.duration_s + 0.6, "with the line before"
+    assert heard.line_wer == {"u0": 0.0, "u1": 0.0, "u2": 0.0}, "whose own errors are not counted again"
+    first = [replace(row(0, "banana", length_s=0.6)), row(1, length_s=5.0), row(2)]
+    engine = Says(["banana uma linha falada aqui"])
+    known = {"u1": counted, "u2": counted}
+    assert listen(read, first, engine, language="pt-BR", known=known).line_wer["u0"] == 0
+    assert engine.seconds[0] > 5.6, "with the one behind, as there is none before"
+
+
 def test_a_line_that_lies_as_it_did_is_not_listened_to_again() -> None:
     lines = [row(i, f"linha número {i} dita assim", pace=1.2 if i % 7 == 0 else 1.0) for i in range(40)]
     chosen = choose(lines, "sample", 45.0)
