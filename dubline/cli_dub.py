@@ -20,7 +20,9 @@ def dub(
     video: Annotated[Path, typer.Argument(help="The video (or audio) file.", show_default=False)],
     to: Annotated[str, typer.Option("--to", help="Target language: pt-BR, es, spa …", show_default=False)],
     source: Annotated[str | None, typer.Option("--from", help="Spoken language; detected when not given.")] = None,
-    folder: Annotated[Path | None, typer.Option("--out", help="Folder for the results; default: the video's.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the results; default: the video's.")
+    ] = None,
     background: Annotated[
         str, typer.Option(help="Original sound: duck, separate, keep or mute.", autocompletion=one_of(Background))
     ] = "duck",

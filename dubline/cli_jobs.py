@@ -213,7 +213,7 @@ def retry(job_id: JobId, url: Url = None, as_json: Json = False) -> None:
 
 def download(
     job_id: JobId,
-    folder: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(),
     name: Annotated[
         list[str] | None, typer.Option("--artifact", help="Which ones; default: what `dubline dub` writes. `all`.")
     ] = None,
