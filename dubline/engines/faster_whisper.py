@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterable
 from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dubline import ledger
 from dubline.engines import weights
@@ -45,6 +46,7 @@ def whisper_code(tag: str) -> str:
 
 
 _HUB_SIZES = ("tiny", "tiny.en", "base", "base.en", "small", "medium", "large-v3", "large-v3-turbo", "distil-large-v3")
+_MOST_COMPRESSION, _LEAST_LOG_PROBABILITY = 2.4, -1.0  # beyond them the decoder repeats itself, or guesses (Whisper's)
 _BEAM = 1  # beam 5 costs twice the time; on the talks measured it changed few words
 
 
@@ -149,23 +151,18 @@ class Whisper:
     def transcribe(self, audio: NDArray[np.float32], *, language: str | None, word_times: bool = True) -> SttResult:
         """Words of audio that holds (mostly) speech; voice activity was found before.
 
-        Text alone spares their alignment, a tenth of the work. The times of segments stay: to leave them out spares
-        little more, and of the 1170 words of three dubs the model then heard 8.9 % wrong instead of 8.5 %.
+        Text alone, which is how a dub is listened to, spares their alignment, a tenth of the work, and the padding of a
+        short window. Of 1181 words of clean speech, line by line, the model hears 104 wrong with and without it, but of
+        real recordings with a voice that is hard to understand more. Where the decoder doubts itself, the whole window
+        is taken. The times of segments stay: to leave them out spares little more, and of the 1170 words of three dubs
+        the model then heard 8.9 % wrong instead of 8.5 %.
         """
         if len(audio) == 0:
             return SttResult(language=language or "en", language_probability=0.0, segments=())
+        code = whisper_code(language) if language else None
         with self._room, ledger.busy("stt:faster-whisper"):
             try:
-                rows, info = self._model.transcribe(
-                    audio,
-                    language=whisper_code(language) if language else None,
-                    beam_size=_BEAM,
-                    word_timestamps=word_times,
-                    condition_on_previous_text=False,
-                    vad_filter=False,
-                    no_speech_threshold=None,
-                    log_prob_threshold=-1.0,
-                )
+                rows, info = self._recognise(audio, code) if word_times else self._recognise_text(audio, code)
                 segments = tuple(
                     Segment(
                         start_s=float(r.start),
@@ -194,6 +191,28 @@ class Whisper:
             language=language_tag(info.language),
             language_probability=float(info.language_probability),
             segments=segments,
+        )
+
+    def _recognise_text(self, audio: NDArray[np.float32], code: str | None) -> tuple[Iterable[Any], Any]:
+        with self._model.fitted():
+            found, info = self._recognise(audio, code, word_timestamps=False, temperature=0.0)
+            rows = list(found)
+        if all(r.compression_ratio <= _MOST_COMPRESSION and r.avg_logprob >= _LEAST_LOG_PROBABILITY for r in rows):
+            return rows, info
+        self._model.forget()
+        return self._recognise(audio, code, word_timestamps=False)
+
+    def _recognise(self, audio: NDArray[np.float32], code: str | None, **more: Any) -> tuple[Iterable[Any], Any]:
+        return self._model.transcribe(
+            audio,
+            language=code,
+            beam_size=_BEAM,
+            condition_on_previous_text=False,
+            vad_filter=False,
+            no_speech_threshold=None,
+            compression_ratio_threshold=_MOST_COMPRESSION,
+            log_prob_threshold=_LEAST_LOG_PROBABILITY,
+            **{"word_timestamps": True, **more},
         )
 
     def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:

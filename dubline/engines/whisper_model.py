@@ -1,8 +1,10 @@
-"""faster-whisper's model, without computing the first window twice."""
+"""faster-whisper's model, which encodes no window twice, and of a short one no more than is asked for."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,13 @@ class Model(WhisperModel):
 
     Where no language is named, the library encodes the first half minute to find it, and again to recognise it: a fifth
     of the work on talks cut into a few chunks.
+
+    A window of 30 s costs the same however little it holds, unless its padding is left out (`fitted`): 0.3 s for a line
+    of 7 s instead of 1.4 on one core.
     """
 
     _NEARLY = 1  # frames: of sound shorter than a window, recognition leaves out the last one
+    _KEPT_FRAMES = 400  # of the padding; with 1 s the decoder loops now and then
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -28,9 +34,25 @@ class Model(WhisperModel):
             differs = np.any(known[0] != features, axis=tuple(range(features.ndim - 1)))
             if np.count_nonzero(differs) <= self._NEARLY:
                 return known[1]
-        encoded = super().encode(features)
+        encoded = super().encode(
+            self._without_padding(features) if getattr(self._last, "is_fitted", False) else features
+        )
         self._last.window = (features.copy(), encoded)
         return encoded
+
+    @contextmanager
+    def fitted(self) -> Iterator[None]:
+        """In the block, this thread's windows end 4 s behind their sound."""
+        self._last.is_fitted = True
+        try:
+            yield
+        finally:
+            self._last.is_fitted = False
+
+    def _without_padding(self, features: np.ndarray) -> np.ndarray:
+        sound = np.flatnonzero(np.any(features != 0, axis=tuple(range(features.ndim - 1))))
+        end = (int(sound[-1]) + 1 if len(sound) else 0) + self._KEPT_FRAMES
+        return np.ascontiguousarray(features[..., : -(-end // 100) * 100])
 
     def forget(self) -> None:
         """Let go of what this thread encoded."""

@@ -188,6 +188,30 @@ def test_text_alone_is_the_same_text_without_words(whisper: SttEngine, kennedy: 
     assert [s.text for s in text.segments] == [s.text for s in timed.segments]
 
 
+def test_text_alone_encodes_no_more_than_there_is(
+    whisper: SttEngine, kennedy: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the decoder doubts what it found: then it is the whole window, as for words."""
+    import faster_whisper as library
+
+    from dubline.engines import faster_whisper
+
+    frames: list[int] = []
+    inner = library.WhisperModel.encode
+    monkeypatch.setattr(
+        library.WhisperModel, "encode", lambda self, mel: (frames.append(mel.shape[-1]), inner(self, mel))[1]
+    )
+    short = kennedy[: 6 * 16_000]
+    timed = whisper.transcribe(short, language="en")
+    text = whisper.transcribe(short, language="en", word_times=False)
+    assert frames == [3000, 1000]
+    assert [s.text for s in text.segments] == [s.text for s in timed.segments]
+    frames.clear()
+    monkeypatch.setattr(faster_whisper, "_LEAST_LOG_PROBABILITY", 0.0)
+    whisper.transcribe(short, language="en", word_times=False)
+    assert frames == [1000, 3000]
+
+
 @pytest.mark.parametrize("form", kokoro_forms.FORMS)
 def test_every_form_of_kokoro_is_understood(settings: Settings, whisper: SttEngine, form: str) -> None:
     if form not in kokoro_forms.possible(settings):
