@@ -45,13 +45,18 @@ def extract_audio(request: ExtractRequest) -> ExtractResult:
         return ExtractResult(
             bed=store().put_file(bed, "audio/wav"),
             stt=store().put_file(stt, "audio/wav"),
-            levels=store().put_bytes(done.bed_lufs.astype(_LEVELS).tobytes(), "application/octet-stream"),
+            levels=put_levels(done.bed_lufs),
             rate_hz=done.rate_hz,
             samples=done.samples,
             downmix=done.downmix,
         )
 
 
+def put_levels(lufs: NDArray[np.float64]) -> ArtifactRef:
+    """Store momentary loudness."""
+    return store().put_bytes(lufs.astype(_LEVELS).tobytes(), "application/octet-stream")
+
+
 def levels_of(ref: ArtifactRef) -> NDArray[np.float64]:
-    """The bed's momentary loudness, as it was stored."""
+    """Momentary loudness, as it was stored."""
     return np.frombuffer(store().read_bytes(ref), _LEVELS).astype(np.float64)

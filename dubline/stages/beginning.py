@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dubline.media.mux import Muxed, mux
 from dubline.models import Background, MediaInfo, Profile, Span, Spoken, Utterance
-from dubline.stages.mix import mix
+from dubline.stages.mix import Ground, mix
 from dubline.stages.transcribe import BEGINNING_S
 from dubline.timing.pauses import fit_item
 from dubline.timing.planner import plan
@@ -71,12 +71,11 @@ def make_beginning(
     items = [fit_item(u, spoken[u.id], speech) for u in utterances]
     mixed = work / "beginning.wav"
     mix(
-        _head(bed, total, work / "bed.wav"),
+        Ground(_head(bed, total, work / "bed.wav"), bed_lufs[: int(until_s * 10)]),
         plan(items, total_samples=total, rate_hz=rate_hz, profile=profile),
         audio,
         [s.model_copy(update={"end_s": min(s.end_s, until_s)}) for s in speech if s.start_s < until_s],
         background=background,
-        bed_lufs=bed_lufs[: int(until_s * 10)],
         output=mixed,
         work=work,
         threads=threads,

@@ -1,13 +1,17 @@
 """mix: lines laid on the bed at absolute samples, the voice as loud as the source's, nothing clipped.
 
-Works in blocks: memory does not grow with the length of the video.
+Works in parts, each made of nothing but what lies in and next to it: memory does not grow with the length of the video,
+and what an edit leaves as it was is taken from the sound of the render before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,35 +20,19 @@ import soundfile
 from numpy.typing import NDArray
 
 from dubline.cancel import STOP
-from dubline.errors import EngineOutputInvalid
-from dubline.media.loudness import gated_lufs, momentary
-from dubline.media.stretch import StretchJob, stretch_many
-from dubline.models import Background, Frozen, LaidPhrase, Span, Timeline
+from dubline.media.loudness import gated_lufs
+from dubline.models import Background, Frozen, Span, Timeline
+from dubline.stages import ducking
+from dubline.stages.limiter import AROUND_STEPS, Limited, between, limit
+from dubline.stages.voice import Voice
 
-_BLOCK_S = 10.0
-_ENVELOPE_HZ = 100
-_LEAD_S, _HOLD_S, _RAMP_S = 0.25, 0.25, 0.25  # voice activity is noticed a little late; the ramp must be over by then
-_FADE_S = 0.004
-_CEILING = 10 ** (-2.6 / 20)  # sample peak; leaves 1.1 dB to the -1.5 dBTP limit for inter-sample peaks and the encoder
+_PART_STEPS = 5000  # of about a millisecond
 _STEREO_OF_MONO_DB = 3.01  # BS.1770 adds the power of both channels
-_TAIL_SLACK_S = 0.06
 _GAIN_STEP_DB = 0.5  # of the voice: an edited line hardly ever changes what is heard elsewhere, so that may be kept
+_GAIN_DIGITS = 6  # of the bed's gain, so that rounding in the last bit makes no other part of it
 
 
 Bed = Literal["ducked", "separated", "kept", "muted"]
-
-
-@dataclass(frozen=True)
-class _Ducking:
-    """How far the bed goes down under speech: to `ceiling_lu` against the voice, by `most_db` at most."""
-
-    ceiling_lu: float
-    most_db: float
-
-
-# The original voice has to go below what is understood; what is left without it may be heard.
-_DUCKING = {False: _Ducking(ceiling_lu=-27.0, most_db=-36.0), True: _Ducking(ceiling_lu=-18.0, most_db=-12.0)}
-_REACH_STEPS = 2
 
 
 class MixFacts(Frozen):
@@ -61,144 +49,130 @@ class MixFacts(Frozen):
     limited_share: float
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What lies under the voice: a stereo file on the media's timeline, and its momentary loudness."""
+
+    path: Path
+    lufs: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class KeptMix:
+    """The sound of an earlier render, and what is known of it.
+
+    `parts` tells by what a part was made of at which sample it begins there, and how many of its blocks the limiter
+    touched; `levels` how loud each phrase is, by its mark.
+    """
+
+    sound: Path
+    parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    levels: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """What the mix did, and what it knows, for the next render (see `KeptMix`)."""
+
+    facts: MixFacts
+    parts: dict[str, tuple[int, int]]
+    levels: dict[str, tuple[float, ...]]
+
+
 def mix(
-    bed: Path,
+    bed: Ground,
     timeline: Timeline,
-    spoken: dict[str, Path],
+    spoken: Mapping[str, Path],
     speech: Sequence[Span],
     *,
     background: Background,
-    bed_lufs: NDArray[np.float64],
-    separated: Path | None = None,
+    separated: Ground | None = None,
     output: Path,
     work: Path,
     threads: int = 1,
+    identities: Mapping[Path, str] | None = None,
+    kept: KeptMix | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
-) -> MixFacts:
+) -> Mixed:
     """Write the dub's sound: stereo PCM at the bed's rate, exactly `timeline.total_samples` long.
 
     Args:
-        bed: The source's sound, stereo, on the media's timeline.
+        bed: The source's sound.
         timeline: Where each line lies, in samples at the bed's rate.
         spoken: Audio file by utterance id.
-        bed_lufs: The bed's momentary loudness, as `dubline.media.loudness.momentary` gives it.
+        speech: Where somebody speaks in the source; the bed is ducked there too, or the original voice would
+            surface between two lines.
         background: Lower the bed under speech, keep it as it is, or leave it out.
         separated: The bed without its voice, which then takes the bed's place.
         output: The file to write.
         work: Folder for what is needed on the way.
-        threads: Lines are stretched in as many runs of ffmpeg.
+        threads: Runs of ffmpeg, and parts, side by side.
+        identities: What a file holds, by its path; needed for `kept`.
+        kept: What another render made; the same parts are taken from it.
         on_progress: Told the share that is done.
-        speech: Where somebody speaks in the source; the bed is ducked there too, or the original voice would
-            surface between two lines.
+
+    Raises:
+        MediaError: a line cannot be decoded.
+        EngineOutputInvalid: `stretch_length`.
+        Cancelled: somebody asked to stop.
     """
-    rate_hz = timeline.sample_rate_hz
-    voice = work / "voice.wav"
-    with ThreadPoolExecutor(1) as beside:  # on another core, while the lines are stretched
-        measuring = beside.submit(momentary, separated, work_dir=work) if separated is not None else None
-        phrases = _stretched(timeline, spoken, rate_hz, threads, work)
-        _lay(timeline, phrases, voice)
-        separated_lufs = measuring.result() if measuring is not None else None
-    source_lufs = gated_lufs(bed_lufs, _mask(speech, len(bed_lufs))) if speech else None
-    intervals = [
-        Span(start_s=p.start_sample / rate_hz, end_s=(p.start_sample + p.length_samples) / rate_hz)
-        for place in timeline.placements
-        for p in place.parts
-    ]
-    voice_lufs = gated_lufs(momentary(voice, work_dir=work)) if phrases else None
+    identities = identities or {}
+    known = kept or KeptMix(output)
+    rate_hz, total = timeline.sample_rate_hz, timeline.total_samples
+    parts = _cut(timeline)
+    voice = Voice(timeline, spoken, identities=identities, threads=threads, work=work)
+    new = {p.mark: p for p in voice.phrases if p.mark not in known.levels}
+    # With them all that is heard in their parts: these are made anew for certain.
+    heard = [h for h in (voice.between(part.heard) for part in parts) if any(p.mark in new for p in h)]
+    voice.make(p for phrases in heard for p in phrases)
+    measured = voice.loudness(list(new.values()))
+    levels = {p.mark: measured.get(p.mark) or known.levels.get(p.mark, ()) for p in voice.phrases}
+    voice_lufs = gated_lufs(np.asarray([level for row in levels.values() for level in row]))
+    source_lufs = gated_lufs(bed.lufs, _mask(speech, len(bed.lufs))) if speech else None
     gain_db = 0.0
     if source_lufs is not None and voice_lufs is not None:
         gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
         gain_db = round(gain_db / _GAIN_STEP_DB) * _GAIN_STEP_DB
     treatment = _treatment(background, separated, has_lines=bool(timeline.placements))
-    duration_s = timeline.total_samples / rate_hz
     if treatment in ("kept", "muted"):
         duck_db = 0.0 if treatment == "kept" else -120.0
         gain = np.full(1, float(treatment == "kept"))
     else:
-        if separated is not None and separated_lufs is not None:
-            bed, bed_lufs = separated, separated_lufs
         level_lufs = source_lufs if source_lufs is not None else (voice_lufs or 0.0) + _STEREO_OF_MONO_DB
-        depth_db = _depth(bed_lufs, level_lufs, _DUCKING[separated is not None], duration_s)
-        shape = _shape([*speech, *intervals], duration_s)
-        gain = np.power(10.0, depth_db * shape / 20)
+        under = ducking.OF_ALL if separated is None else ducking.OF_THE_REST
+        bed = separated or bed
+        depth_db = ducking.depth(bed.lufs, level_lufs, under, total / rate_hz)
+        laid = [Span(start_s=p.first / rate_hz, end_s=p.end / rate_hz) for p in voice.phrases]
+        shape = ducking.shape([*speech, *laid], total / rate_hz)
+        gain = np.asarray(np.round(np.power(10.0, depth_db * shape / 20), _GAIN_DIGITS), np.float64)
         duck_db = float(np.average(depth_db, weights=shape)) if shape.any() else 0.0
-    limited = _sum(bed, voice, output, timeline, gain, 10 ** (gain_db / 20), on_progress)
-    return MixFacts(
+    summing = _Summing(
+        bed=bed.path if gain.any() else None,
+        bed_identity=identities.get(bed.path, str(bed.path)),
+        gain=gain,
+        voice=voice,
+        voice_gain=10 ** (gain_db / 20),
+        rate_hz=rate_hz,
+    )
+    written = _write(summing, parts, output, known, threads, on_progress)
+    facts = MixFacts(
         bed=treatment,
         source_voice_lufs=source_lufs,
         dub_voice_lufs=voice_lufs,
         voice_gain_db=round(gain_db, 2),
         duck_db=round(duck_db, 1),
-        limited_share=round(limited, 5),
+        limited_share=round(sum(count for _, count in written.values()) * _step(rate_hz) / max(1, total), 5),
     )
+    return Mixed(facts, written, levels)
 
 
-def _treatment(background: Background, separated: Path | None, *, has_lines: bool) -> Bed:
+def _treatment(background: Background, separated: Ground | None, *, has_lines: bool) -> Bed:
     """What is done to the bed; where nobody speaks anew, the original sound stays."""
     if background == "keep" or not has_lines:
         return "kept"
     if background == "mute":
         return "muted"
     return "separated" if separated is not None else "ducked"
-
-
-def _stretched(
-    timeline: Timeline, spoken: dict[str, Path], rate_hz: int, threads: int, work: Path
-) -> list[tuple[LaidPhrase, Path]]:
-    """Every phrase at its pace and at the timeline's rate, as raw mono float32 files, in order of time."""
-    phrases = [
-        (part, spoken[place.utterance_id])
-        for place in timeline.placements
-        if place.utterance_id in spoken and place.length_samples > 0
-        for part in place.parts
-    ]
-    phrases.sort(key=lambda row: row[0].start_sample)
-    jobs = [
-        StretchJob(path, part.stretch, work / f"phrase{number:05d}.f32", part.first, part.end)
-        for number, (part, path) in enumerate(phrases)
-    ]
-    if jobs:
-        stretch_many(jobs, rate_hz, threads=threads, work_dir=work)
-    return [(part, job.target) for (part, _), job in zip(phrases, jobs, strict=True)]
-
-
-def _lay(timeline: Timeline, phrases: Sequence[tuple[LaidPhrase, Path]], voice: Path) -> None:
-    """The voice alone, mono, every phrase at its own sample: no drift by concatenation."""
-    rate_hz = timeline.sample_rate_hz
-    fade = int(_FADE_S * rate_hz)
-    at = 0
-    with soundfile.SoundFile(str(voice), "w", samplerate=rate_hz, channels=1, subtype="FLOAT", format="RF64") as file:
-        for part, path in phrases:
-            _silence(file, part.start_sample - at)
-            samples = _fitted(np.fromfile(path, dtype="<f4"), part, rate_hz)
-            if len(samples) > 2 * fade:
-                ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
-                samples[:fade] *= ramp
-                samples[-fade:] *= ramp[::-1]
-            file.write(samples)
-            at = part.start_sample + len(samples)
-        _silence(file, timeline.total_samples - at)
-
-
-def _fitted(samples: NDArray[np.float32], part: LaidPhrase, rate_hz: int) -> NDArray[np.float32]:
-    """Exactly the planned length: the stretch filter is right to some milliseconds, the plan to a sample.
-
-    Raises:
-        EngineOutputInvalid: more would be cut than the silence that a phrase ends with.
-    """
-    extra = len(samples) - part.length_samples
-    if extra > _TAIL_SLACK_S * rate_hz:
-        raise EngineOutputInvalid("A stretched line came out longer than planned.", code="stretch_length")
-    if extra >= 0:
-        return samples[: part.length_samples].copy()
-    return np.concatenate([samples, np.zeros(-extra, np.float32)])
-
-
-def _silence(file: soundfile.SoundFile, count: int) -> None:
-    while count > 0:
-        step = min(count, 1 << 20)
-        file.write(np.zeros(step, np.float32))
-        count -= step
 
 
 def _mask(spans: Sequence[Span], count: int) -> NDArray[np.bool_]:
@@ -209,149 +183,107 @@ def _mask(spans: Sequence[Span], count: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _shape(spans: Sequence[Span], duration_s: float) -> NDArray[np.float64]:
-    """How much the bed is lowered, 0 … 1, at 100 Hz: wholly from before every span to after it, with smooth ramps."""
-    ducked = np.zeros(int(duration_s * _ENVELOPE_HZ) + 2)
-    for span in spans:
-        start = max(0, int((span.start_s - _LEAD_S) * _ENVELOPE_HZ))
-        ducked[start : int((span.end_s + _HOLD_S) * _ENVELOPE_HZ) + 1] = 1.0
-    return _smooth(ducked)
+@dataclass(frozen=True)
+class _Part:
+    """Samples of the sound, and all around them that they are made of."""
+
+    own: range
+    heard: range
 
 
-def _depth(
-    bed_lufs: NDArray[np.float64], voice_lufs: float, ducking: _Ducking, duration_s: float
-) -> NDArray[np.float64]:
-    """Gain in dB at 100 Hz that keeps the bed at its ceiling: it breathes, since what is soft already is left alone.
-
-    The loudest of the steps around counts, so that the gain is there before the sound is.
-    """
-    count = int(duration_s * _ENVELOPE_HZ) + 2
-    if not len(bed_lufs):
-        return np.zeros(count)
-    reach = _REACH_STEPS
-    padded = np.pad(bed_lufs, reach, mode="edge")
-    loudest = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
-    wanted = np.clip(voice_lufs + ducking.ceiling_lu - loudest, ducking.most_db, 0.0)
-    # A value covers the 400 ms that end with its step: it lies 0.2 s before that.
-    middles_s = (np.arange(len(wanted)) + 1) / 10 - 0.2
-    return _smooth(np.interp(np.arange(count) / _ENVELOPE_HZ, middles_s, wanted))
+def _cut(timeline: Timeline) -> list[_Part]:
+    step, total = _step(timeline.sample_rate_hz), timeline.total_samples
+    around = AROUND_STEPS * step
+    owns = [range(first, min(total, first + _PART_STEPS * step)) for first in range(0, total, _PART_STEPS * step)]
+    return [_Part(own, range(max(0, own.start - around), min(total, own.stop + around))) for own in owns]
 
 
-def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    width = int(_RAMP_S * _ENVELOPE_HZ)
-    window = np.hanning(width + 2)[1:-1]
-    padded = np.pad(values, width, mode="edge")
-    smooth = np.asarray(np.convolve(padded, window / window.sum(), mode="same"), np.float64)
-    return smooth[width:-width]
+def _step(rate_hz: int) -> int:
+    return max(1, rate_hz // 1000)
 
 
-def _sum(
-    bed: Path,
-    voice: Path,
+@dataclass(frozen=True)
+class _Summing:
+    """Bed and voice into the sound of single parts. `gain` is the bed's, at the rate of the ducking."""
+
+    bed: Path | None
+    bed_identity: str
+    gain: NDArray[np.float64]
+    voice: Voice
+    voice_gain: float
+    rate_hz: int
+
+    def key(self, part: _Part) -> str:
+        """Identity of what a part is made of."""
+        first, end = (int(at / self.rate_hz * ducking.ENVELOPE_HZ) for at in (part.heard.start, part.heard.stop))
+        made_of = [
+            self.rate_hz,
+            (part.own.start, part.own.stop, part.heard.start, part.heard.stop),
+            self.bed_identity if self.bed else "",
+            self.voice_gain,
+            [p.mark for p in self.voice.between(part.heard)],
+        ]
+        digest = hashlib.sha256(json.dumps(made_of).encode())
+        digest.update((self.gain[first : end + 3] if len(self.gain) > 1 else self.gain).tobytes())
+        return digest.hexdigest()
+
+    def __call__(self, part: _Part) -> Limited:
+        STOP.check()
+        step, heard = _step(self.rate_hz), part.heard
+        block = np.zeros((len(heard), 2), np.float32)
+        if self.bed is not None:
+            with soundfile.SoundFile(str(self.bed)) as file:
+                file.seek(min(heard.start, file.frames))
+                bed = file.read(len(heard), dtype="float32", always_2d=True)
+            edges = (heard.start + np.arange(0, len(bed) + step, step)) / self.rate_hz * ducking.ENVELOPE_HZ
+            gain = between(np.interp(edges, np.arange(len(self.gain)), self.gain), step)[: len(bed)]
+            np.multiply(bed, gain[:, None], out=block[: len(bed)])
+        block += (self.voice.read(heard) * np.float32(self.voice_gain))[:, None]
+        return limit(block, step, first=part.own.start - heard.start, count=len(part.own))
+
+
+def _write(
+    summing: _Summing,
+    parts: Sequence[_Part],
     output: Path,
-    timeline: Timeline,
-    envelope: NDArray[np.float64],
-    voice_gain: float,
+    kept: KeptMix,
+    threads: int,
     on_progress: Callable[[float], None],
-) -> float:
-    """Add bed and voice block by block through a look-ahead limiter. Returns the share of blocks it touched."""
-    rate_hz, total = timeline.sample_rate_hz, timeline.total_samples
-    short = max(1, rate_hz // 1000)
-    step = short * int(_BLOCK_S * 1000)
-    limiter = Limiter(rate_hz)
-    at = 0
+) -> dict[str, tuple[int, int]]:
+    """Write all parts in order, as few as can be made anew. Returns them as `KeptMix` has them."""
+    keys = [summing.key(part) for part in parts]
+    missing = [part for part, key in zip(parts, keys, strict=True) if key not in kept.parts]
+    summing.voice.make(p for part in missing for p in summing.voice.between(part.heard))
+    made: deque[Limited] = deque()
+    written: dict[str, tuple[int, int]] = {}
     with (
-        soundfile.SoundFile(str(bed)) as bed_file,
-        soundfile.SoundFile(str(voice)) as voice_file,
-        soundfile.SoundFile(str(output), "w", samplerate=rate_hz, channels=2, subtype="PCM_16", format="RF64") as out,
+        ThreadPoolExecutor(threads) as pool,
+        soundfile.SoundFile(
+            str(output), "w", samplerate=summing.rate_hz, channels=2, subtype="PCM_16", format="RF64"
+        ) as out,
     ):
-        while at < total:
-            STOP.check()
-            count = min(step, total - at)
-            block = np.zeros((count, 2), np.float32)
-            if envelope.any():
-                heard = bed_file.read(count, dtype="float32", always_2d=True)
-                edges = (at + np.arange(0, len(heard) + short, short)) / rate_hz * _ENVELOPE_HZ
-                gain = _between(np.interp(edges, np.arange(len(envelope)), envelope), short)[: len(heard)]
-                np.multiply(heard, gain[:, None], out=block[: len(heard)])
-            line = voice_file.read(count, dtype="float32")
-            line *= np.float32(voice_gain)
-            block[: len(line)] += line[:, None]
-            out.write(_pcm(limiter.push(block)))
-            at += count
-            on_progress(at / total)
-        out.write(_pcm(limiter.flush()))
-    return limiter.limited_share
+        for part, key in zip(parts, keys, strict=True):
+            if key in kept.parts:
+                first, touched = kept.parts[key]
+                out.write(_read(kept.sound, first, len(part.own)))
+            else:
+                if not made:  # some at a time, or all of them would lie in memory
+                    made.extend(pool.map(summing, missing[: 2 * threads]))
+                    del missing[: 2 * threads]
+                limited = made.popleft()
+                touched = limited.touched
+                out.write(_pcm(limited.samples))
+            written[key] = (part.own.start, touched)
+            on_progress(part.own.stop / parts[-1].own.stop)
+    return written
+
+
+def _read(path: Path, first: int, count: int) -> NDArray[np.int16]:
+    with soundfile.SoundFile(str(path)) as file:
+        file.seek(first)
+        return np.asarray(file.read(count, dtype="int16", always_2d=True), np.int16)
 
 
 def _pcm(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     """In 16 bits, nothing beyond full scale: in a third of the time that libsndfile takes."""
     return np.rint(np.clip(samples, -1.0, 1.0) * np.float32(32767)).astype(np.int16)
-
-
-class Limiter:
-    """Peak limiter with 8 ms look-ahead, for stereo blocks.
-
-    Gain is worked out on 1 ms blocks: what each needs, the least of its neighbours, then a moving average inside
-    that window; so the gain has reached its value before the peak comes and never overshoots the ceiling.
-    """
-
-    _REACH = 8
-
-    def __init__(self, rate_hz: int) -> None:
-        self._ms = max(1, rate_hz // 1000)
-        self._past = np.ones(2 * self._REACH + 1)
-        self._held = np.zeros((0, 2), np.float32)
-        self._blocks = 0
-        self._touched = 0
-
-    @property
-    def limited_share(self) -> float:
-        return self._touched / self._blocks if self._blocks else 0.0
-
-    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take a block, give back what is settled (some milliseconds late)."""
-        data = np.concatenate([self._held, block])
-        usable = len(data) // self._ms
-        settled = max(0, usable - 2 * self._REACH - 1)
-        need = self._need(data, usable)
-        out = self._apply(data[: settled * self._ms], need, settled)
-        self._held = data[settled * self._ms :]
-        return out
-
-    def flush(self) -> NDArray[np.float32]:
-        """The rest, to the last sample."""
-        data = self._held
-        count = -(-len(data) // self._ms)
-        padded = np.concatenate([data, np.zeros((count * self._ms - len(data), 2), np.float32)])
-        out = self._apply(padded, self._need(padded, count), count)
-        self._held = np.zeros((0, 2), np.float32)
-        return out[: len(data)]
-
-    def _need(self, data: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-        peaks = np.abs(data[: count * self._ms]).reshape(count, -1).max(axis=1) if count else np.zeros(0)
-        return np.minimum(1.0, _CEILING / np.maximum(peaks, 1e-9))
-
-    def _apply(self, data: NDArray[np.float32], need: NDArray[np.float64], count: int) -> NDArray[np.float32]:
-        if count == 0:
-            return data
-        reach = self._REACH
-        known = np.concatenate([self._past, need, np.ones(2 * reach + 1)])
-        least = np.lib.stride_tricks.sliding_window_view(known, 2 * reach + 1).min(axis=1)
-        smooth = np.convolve(least, np.ones(reach) / reach, mode="valid")
-        # `least[i]` is centred on known[i + reach]; an average over `reach` of them, centred, stays inside its window.
-        first = len(self._past) - reach - reach // 2
-        edges = smooth[first : first + count + 1]
-        self._past = np.concatenate([self._past, need[:count]])[-(2 * reach + 1) :]
-        self._blocks += count
-        self._touched += int((need[:count] < 1.0).sum())
-        if edges.min() >= 1.0:
-            return data
-        return np.asarray(data * _between(edges, self._ms)[:, None], np.float32)
-
-
-def _between(edges: NDArray[np.float64], step: int) -> NDArray[np.float32]:
-    """Straight lines from each value to the next, `step` samples each."""
-    first = edges[:-1, None].astype(np.float32)
-    rise = np.diff(edges)[:, None].astype(np.float32)
-    return np.asarray(first + rise * np.linspace(0, 1, step, endpoint=False, dtype=np.float32), np.float32).ravel()

@@ -1,4 +1,4 @@
-"""What one render leaves for the next: only what changed is encoded or translated back again (simulated engines)."""
+"""What one render leaves for the next: only what changed is mixed, encoded, translated back (simulated engines)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,26 @@ import pytest
 import soundfile
 
 from dubline.media import aac
+from dubline.media.loudness import momentary
 from dubline.media.probe import probe
-from dubline.models import ArtifactRef, EngineChoice, Line, Lines, Utterance
+from dubline.models import (
+    ArtifactRef,
+    EngineChoice,
+    Line,
+    Lines,
+    Placement,
+    Span,
+    Spoken,
+    Timeline,
+    Transcript,
+    Utterance,
+)
 from dubline.settings import Settings
+from dubline.stages import voice
 from dubline.storage.local import LocalStore
-from tasks import _policies, judge_translation, mux_video
+from tasks import _policies, extract_audio, judge_translation, mix_audio, mux_video
 from tasks.judge_translation import JudgeRequest
+from tasks.mix_audio import MixRequest
 from tasks.mux_video import MuxRequest
 
 RATE_HZ = 48_000
@@ -23,7 +37,7 @@ RATE_HZ = 48_000
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
     local = LocalStore(tmp_path / "artifacts")
-    for module in (_policies, judge_translation, mux_video):
+    for module in (_policies, extract_audio, judge_translation, mix_audio, mux_video):
         monkeypatch.setattr(module, "store", lambda: local)
     # Progress goes out as an event, for which Prefect would start a server.
     monkeypatch.setattr("tasks._progress.emit_event", lambda *_args, **_more: None)
@@ -34,6 +48,79 @@ def _wav(store: LocalStore, folder: Path, pcm: np.ndarray) -> ArtifactRef:
     path = folder / "sound.wav"
     soundfile.write(path, pcm, RATE_HZ)
     return store.put_file(path, "audio/wav")
+
+
+def test_a_second_render_mixes_the_changed_parts_only(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made of an earlier sound is to the bit what is made without it: peaks, ducking and level as well."""
+    stretched: list[int] = []
+    stretch = voice.stretch_many
+    monkeypatch.setattr(
+        voice, "stretch_many", lambda jobs, *rest, **named: (stretched.append(len(jobs)), stretch(jobs, *rest, **named))
+    )
+    rng = np.random.default_rng(7)
+    count, line_s = 6, 4
+    # A bed that swells: how far it is lowered differs everywhere, and it is loud enough for the limiter.
+    swell = np.abs(np.sin(np.arange(60 * RATE_HZ) / RATE_HZ))[:, None]
+    bed = _wav(store, tmp_path, 0.2 * swell * rng.standard_normal((60 * RATE_HZ, 2)))
+    levels = extract_audio.put_levels(momentary(store.fetch(bed)))
+    spans = tuple(Span(start_s=9.0 * n + 2, end_s=9.0 * n + 2 + line_s) for n in range(count))
+    speech = Transcript(language="en", duration_s=60.0, speech=spans)
+    placements = tuple(
+        Placement(
+            utterance_id=f"u{n}",
+            start_sample=int(span.start_s * RATE_HZ),
+            length_samples=line_s * RATE_HZ,
+            stretch=1.25,
+            slot_s=line_s,
+            natural_s=5.0,
+            onset_error_s=0.0,
+            drift_s=0.0,
+        )
+        for n, span in enumerate(spans)
+    )
+    timeline = _policies.save(Timeline(sample_rate_hz=RATE_HZ, total_samples=60 * RATE_HZ, placements=placements))
+    sounds = [_wav(store, tmp_path, 0.1 * rng.standard_normal((5 * RATE_HZ, 1))) for _ in range(count + 1)]
+
+    def render(*chosen: int, language: str = "pt-BR", refresh: bool = False) -> tuple[int, str]:
+        stretched.clear()
+        done = mix_audio.mix_audio.fn(
+            MixRequest(
+                bed=bed,
+                levels=levels,
+                separated=None,
+                separated_levels=None,
+                transcript=_policies.save(speech),
+                timeline=timeline,
+                spoken=tuple(
+                    Spoken(
+                        utterance_id=f"u{n}",
+                        audio=sounds[number],
+                        samples=5 * RATE_HZ,
+                        sample_rate_hz=RATE_HZ,
+                        engine="e",
+                        voice="v",
+                    )
+                    for n, number in enumerate(chosen)
+                ),
+                background="duck",
+                target_language=language,
+                refresh=refresh,
+            )
+        )
+        assert done.facts.limited_share > 0
+        return sum(stretched), done.audio.sha256
+
+    whole, first = render(0, 1, 2, 3, 4, 5)
+    assert whole == count
+    made, changed = render(0, 1, 2, 6, 4, 5)
+    assert made <= 2
+    assert changed != first
+    assert render(0, 1, 2, 6, 4, 5) == (0, changed)
+    assert render(0, 1, 2, 3, 4, 5)[1] == first
+    assert render(0, 1, 2, 6, 4, 5, refresh=True) == (count, changed)
+    assert render(0, 1, 2, 6, 4, 5, language="es") == (count, changed)
 
 
 def test_a_second_render_encodes_the_changed_parts_only(
@@ -72,7 +159,7 @@ def test_a_second_render_encodes_the_changed_parts_only(
         return len(encoded), done.video.sha256
 
     whole, _ = render(before)
-    assert whole == 4
+    assert whole == 7
     pcm[40 * RATE_HZ : 41 * RATE_HZ] *= 0.5
     changed = _wav(store, tmp_path, pcm)
     made, video = render(changed)

@@ -8,43 +8,54 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dubline.models import Span
-from dubline.stages import mix as mixing
+from dubline.stages import ducking
+from dubline.stages.limiter import AROUND_STEPS, CEILING, limit
+
+STEP = 48
+
+
+def _limited(signal: np.ndarray, cuts: list[int]) -> np.ndarray:
+    """The signal limited part by part, each with no more around it than it is said to need."""
+    around = AROUND_STEPS * STEP
+    parts = []
+    for first, end in zip([0, *cuts], [*cuts, len(signal)], strict=True):
+        begin = max(0, first - around)
+        parts.append(limit(signal[begin : end + around], STEP, first=first - begin, count=end - first).samples)
+    return np.concatenate(parts)
 
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    blocks=st.lists(st.integers(1, 9000), min_size=1, max_size=6),
+    length=st.integers(1, 30_000),
+    cuts=st.lists(st.integers(1, 500), max_size=6),
     level=st.floats(0.01, 8.0),
 )
 @settings(max_examples=60, deadline=None)
-def test_limiter_keeps_length_and_ceiling(seed: int, blocks: list[int], level: float) -> None:
+def test_limiter_keeps_length_and_ceiling_wherever_it_begins(
+    seed: int, length: int, cuts: list[int], level: float
+) -> None:
     rng = np.random.default_rng(seed)
-    signal = (rng.standard_normal((sum(blocks), 2)) * level * rng.random((sum(blocks), 1)) ** 8).astype(np.float32)
-    limiter = mixing.Limiter(48_000)
-    parts, at = [], 0
-    for count in blocks:
-        parts.append(limiter.push(signal[at : at + count]))
-        at += count
-    parts.append(limiter.flush())
-    out = np.concatenate(parts)
+    signal = (rng.standard_normal((length, 2)) * level * rng.random((length, 1)) ** 8).astype(np.float32)
+    out = _limited(signal, sorted({cut * STEP for cut in cuts if cut * STEP < length}))
     assert out.shape == signal.shape
-    assert np.abs(out).max(initial=0.0) <= mixing._CEILING * 1.0001
-    if np.abs(signal).max() <= mixing._CEILING:
+    assert np.abs(out).max(initial=0.0) <= CEILING * 1.0001
+    np.testing.assert_array_equal(out, _limited(signal, []))
+    if np.abs(signal).max() <= CEILING:
         np.testing.assert_array_equal(out, signal)
 
 
 def test_limiter_leaves_what_is_far_from_a_peak_alone() -> None:
     signal = np.full((48_000, 2), 0.1, np.float32)
     signal[24_000] = 2.0
-    limiter = mixing.Limiter(48_000)
-    out = np.concatenate([limiter.push(signal), limiter.flush()])
-    assert abs(out[24_000, 0]) <= mixing._CEILING
-    np.testing.assert_array_equal(out[:22_000], signal[:22_000])
-    np.testing.assert_array_equal(out[26_000:], signal[26_000:])
+    done = limit(signal, STEP, first=0, count=len(signal))
+    assert done.touched == 1
+    assert abs(done.samples[24_000, 0]) <= CEILING
+    np.testing.assert_array_equal(done.samples[:22_000], signal[:22_000])
+    np.testing.assert_array_equal(done.samples[26_000:], signal[26_000:])
 
 
 def test_bed_is_down_in_speech_and_up_far_from_it_with_smooth_ramps() -> None:
-    shape = mixing._shape([Span(start_s=5.0, end_s=6.0)], 10.0)
+    shape = ducking.shape([Span(start_s=5.0, end_s=6.0)], 10.0)
     assert shape[550] == pytest.approx(1.0)
     assert shape[100] == shape[900] == pytest.approx(0.0)
     assert np.abs(np.diff(shape)).max() < 0.13
@@ -55,8 +66,8 @@ def test_the_bed_breathes() -> None:
     bed = np.full(100, -70.0)
     bed[40:60] = -20.0
     bed[80:90] = 0.0
-    ducking = mixing._Ducking(ceiling_lu=-27.0, most_db=-36.0)
-    depth = mixing._depth(bed, -23.0, ducking, 10.0)
+    under = ducking.Ducking(ceiling_lu=-27.0, most_db=-36.0)
+    depth = ducking.depth(bed, -23.0, under, 10.0)
     assert depth[100] == pytest.approx(0.0)
     assert depth[500] == pytest.approx(-30.0)
     assert depth[850] == pytest.approx(-36.0)

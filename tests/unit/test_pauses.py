@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dubline.media.loudness import momentary
 from dubline.models import Placement, Profile, Span, Spoken, Timeline, Utterance
-from dubline.stages.mix import mix
+from dubline.stages.mix import Ground, mix
 from dubline.stages.synthesize import phrases
 from dubline.timing.pauses import fit_item, tie
 from dubline.timing.planner import FILL_PACE, PACE_LIMIT, FitItem, FitPhrase, plan
@@ -146,12 +146,11 @@ def test_the_laid_line_is_silent_where_the_source_is(tmp_path: Path) -> None:
     item = fit_item(_said(1.0, 7.0, 8.0), spoken, speech)
     timeline = plan([item], total_samples=10 * RATE, rate_hz=RATE, profile="natural")
     mix(
-        tmp_path / "bed.wav",
+        Ground(tmp_path / "bed.wav", momentary(tmp_path / "bed.wav")),
         timeline,
         {"u": tmp_path / "line.wav"},
         speech,
         background="mute",
-        bed_lufs=momentary(tmp_path / "bed.wav"),
         output=tmp_path / "out.wav",
         work=tmp_path,
     )
