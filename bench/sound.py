@@ -89,7 +89,12 @@ def _dubs(file: Path, target: str, settings: Settings, work: Path) -> None:
             path = outputs[way] if way != "flat" else _flat(file, outputs["mute"], work)
             sound = decode_mono(path, work_dir=work, media_s=3600)
             heard = listen(
-                lambda span, pcm=sound: read_pcm(pcm, span), lines, stt, language=target, mode="all", budget_s=0.0
+                lambda spans, pcm=sound: [read_pcm(pcm, span) for span in spans],
+                lines,
+                stt,
+                language=target,
+                mode="all",
+                budget_s=0.0,
             )
             mix = reports[way]["mix"] if way != "flat" else {"bed": "flat -18 dB"}
             stages = reports[way]["provenance"]["stages"] if way != "flat" else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,12 @@ from dubline.media.loudness import metered, read_momentary
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
 from dubline.media.true_peak import Peaks, measure_peaks
+from dubline.models import Span
 
 RATE_HZ = 16_000
+
+_FEW_AT_ONCE = 32_768  # samples handed from filter to filter: a codec's 1024 cost twice the time
+_LEAD_S = 0.2  # decoded before an excerpt and dropped: a codec's first frame after a jump is not whole
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,13 @@ class FinishedSound:
     """First audio track of a finished file, on the file's own timeline.
 
     Attributes:
-        stereo: 16 kHz, two channels, raw little-endian 16 bit.
+        mono: 16 kHz, raw little-endian 16 bit: what a recogniser hears.
+        stereo: The same with two channels.
         halved: All its channels at its own rate, at half their level: what is above full scale is still there.
         momentary_lufs: 400 ms windows, one every 100 ms; value `i` looks back from 0.1 * (i + 1) s.
     """
 
+    mono: Path
     stereo: Path
     halved: Path
     momentary_lufs: NDArray[np.float64]
@@ -38,24 +46,47 @@ class FinishedSound:
 
     def close(self) -> None:
         """Remove what was decoded."""
+        self.mono.unlink(missing_ok=True)
         self.stereo.unlink(missing_ok=True)
         self.halved.unlink(missing_ok=True)
 
 
 def decode_mono(video: Path, *, work_dir: Path, media_s: float) -> Path:
-    """Decode the first audio track to raw 16 kHz mono, little-endian 16 bit: what a recogniser hears.
-
-    By itself, since listening takes longest and waits for nothing else.
+    """Decode the first audio track to raw 16 kHz mono, little-endian 16 bit.
 
     Raises:
         MediaError: the file cannot be decoded, or holds no sound.
     """
     with Scratch(work_dir) as scratch:
-        heard = _track(scratch.link(video)).filter("aresample", RATE_HZ)
-        heard = heard.filter("aformat", sample_fmts="s16", channel_layouts="mono")
-        sound = argv.arguments(argv.sink([heard], "finished.raw", "s16le"))
+        sound = argv.arguments(argv.sink([_mono(_track(scratch.link(video)))], "finished.raw", "s16le"))
         run_ffmpeg(sound, deadline_s=_deadline_s(media_s), cwd=scratch.path)
         return scratch.move("finished.raw", work_dir / "finished.s16")
+
+
+def decode_excerpts(video: Path, spans: Sequence[Span], *, work_dir: Path, media_s: float) -> list[NDArray[np.float32]]:
+    """Decode parts of the first audio track to 16 kHz mono in -1 … 1, without decoding what lies before them.
+
+    Each is as long as its span, less where the file ends.
+
+    Raises:
+        MediaError: the file cannot be decoded, or holds no sound.
+    """
+    outputs: list[Any] = []
+    leads: list[float] = []
+    with Scratch(work_dir) as scratch:
+        name = scratch.link(video)
+        for number, span in enumerate(spans):
+            at_s = max(0.0, math.floor((span.start_s - _LEAD_S) * 10) / 10)  # whole samples at all usual rates
+            leads.append(span.start_s - at_s)
+            sound = _track(name, ss=f"{at_s:.3f}", t=f"{span.end_s - at_s + _LEAD_S:.3f}")
+            outputs.append(argv.sink([_mono(sound)], f"excerpt{number}.raw", "s16le"))
+        if outputs:
+            run_ffmpeg(argv.arguments(*outputs), deadline_s=_deadline_s(media_s), cwd=scratch.path)
+        found = [np.fromfile(scratch.path / f"excerpt{number}.raw", "<i2") for number in range(len(spans))]
+    return [
+        samples[round(lead_s * RATE_HZ) :][: round(span.duration_s * RATE_HZ)].astype(np.float32) / np.float32(32768)
+        for samples, lead_s, span in zip(found, leads, spans, strict=True)
+    ]
 
 
 def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedSound:
@@ -65,9 +96,10 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
         MediaError: the file cannot be decoded, or holds no sound.
     """
     with Scratch(work_dir) as scratch:
-        forks = _track(scratch.link(video)).filter_multi_output("asplit", 3)
+        forks = _track(scratch.link(video)).filter_multi_output("asplit", 4)
         sounds = argv.arguments(
             argv.sink([_stereo(forks[0])], "stereo.raw", "s16le"),
+            argv.sink([_mono(forks[3])], "mono.raw", "s16le"),
             argv.sink(
                 [forks[2].filter("volume", 0.5).filter("aformat", sample_fmts="s16")], "halved.wav", "wav", rf64="auto"
             ),
@@ -76,13 +108,15 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
         run_ffmpeg(sounds, deadline_s=_deadline_s(media_s), cwd=scratch.path)
         levels = np.maximum(read_momentary((scratch.path / "momentary.txt").read_bytes()), -120.0)
         stereo = scratch.move("stereo.raw", work_dir / "finished.stereo.s16")
+        mono = scratch.move("mono.raw", work_dir / "finished.s16")
         halved = scratch.move("halved.wav", work_dir / "finished.halved.wav")
-    return FinishedSound(stereo=stereo, halved=halved, momentary_lufs=levels)
+    return FinishedSound(mono=mono, stereo=stereo, halved=halved, momentary_lufs=levels)
 
 
-def _track(name: str) -> Any:
+def _track(name: str, **options: Any) -> Any:
     # Sound that starts after the picture is led by silence, so that sample 0 is the file's time zero.
-    return argv.source(name)["a:0"].filter("aresample", **{"async": 1, "first_pts": 0})
+    sound = argv.source(name, **options)["a:0"].filter("aresample", **{"async": 1, "first_pts": 0})
+    return sound.filter("asetnsamples", _FEW_AT_ONCE, pad=0)
 
 
 def decode_stereo(path: Path, output: Path, *, work_dir: Path, media_s: float) -> Path:
@@ -92,9 +126,14 @@ def decode_stereo(path: Path, output: Path, *, work_dir: Path, media_s: float) -
         MediaError: the file cannot be decoded.
     """
     with Scratch(work_dir) as scratch:
-        sound = argv.sink([_stereo(argv.source(scratch.link(path))["a:0"])], "stereo.raw", "s16le")
+        sound = argv.source(scratch.link(path))["a:0"].filter("asetnsamples", _FEW_AT_ONCE, pad=0)
+        sound = argv.sink([_stereo(sound)], "stereo.raw", "s16le")
         run_ffmpeg(argv.arguments(sound), deadline_s=_deadline_s(media_s), cwd=scratch.path)
         return scratch.move("stereo.raw", output)
+
+
+def _mono(sound: Any) -> Any:
+    return sound.filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="mono")
 
 
 def _stereo(sound: Any) -> Any:

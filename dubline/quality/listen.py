@@ -21,6 +21,8 @@ _HEAD_S, _TAIL_S, _JOINT_S = 0.08, 0.15, 0.3
 _ALONE_S, _BESIDE_S = 3.0, 8.0
 _WORST_SHARE, _ENOUGH_SHARE = 1 / 3, 2 / 3
 
+Read = Callable[[Sequence[Span]], list[NDArray[np.float32]]]
+
 
 @dataclass(frozen=True)
 class SpokenLine:
@@ -136,7 +138,7 @@ def in_company(lines: Sequence[SpokenLine], piece: Sequence[int]) -> list[int]:
 
 
 def listen(
-    read: Callable[[Span], NDArray[np.float32]],
+    read: Read,
     lines: Sequence[SpokenLine],
     engine: SttEngine | None,
     *,
@@ -148,7 +150,7 @@ def listen(
 ) -> Heard:
     """Recognise chosen lines of the finished sound and count the errors against their texts.
 
-    `read` gives a span of the finished sound as 16 kHz mono float32; `reason` says why there is no engine; `known` has
+    `read` gives spans of the finished sound as 16 kHz mono float32; `reason` says why there is no engine; `known` has
     the lines, by id, that were listened to before and need not be again. Word errors are those of the minimum edit
     alignment of a piece (as jiwer computes it), given to the line they fall on.
     """
@@ -195,20 +197,18 @@ def _because(reason: str) -> Heard:
     return Heard(0.0, 0, 0, None, None, {}, reason=reason)
 
 
-def _audio(
-    read: Callable[[Span], NDArray[np.float32]], lines: Sequence[SpokenLine], piece: Sequence[int]
-) -> NDArray[np.float32]:
+def _audio(read: Read, lines: Sequence[SpokenLine], piece: Sequence[int]) -> NDArray[np.float32]:
     """The lines of a piece, each cut out with a little air that never reaches into its neighbours."""
     joint = np.zeros(int(_JOINT_S * RATE_HZ), np.float32)
-    parts: list[NDArray[np.float32]] = []
+    spans: list[Span] = []
     for i in piece:
         span = lines[i].span
         first_s = max(span.start_s - _HEAD_S, lines[i - 1].span.end_s if i else 0.0, 0.0)
         last_s = span.end_s + _TAIL_S
         if i + 1 < len(lines):
             last_s = max(span.end_s, min(last_s, lines[i + 1].span.start_s))
-        parts += [read(Span(start_s=min(first_s, span.start_s), end_s=last_s)), joint]
-    return np.concatenate(parts)
+        spans.append(Span(start_s=min(first_s, span.start_s), end_s=last_s))
+    return np.concatenate([part for sound in read(spans) for part in (sound, joint)])
 
 
 def count(lines: Sequence[SpokenLine], heard: str, language: str) -> dict[str, LineHeard]:

@@ -13,7 +13,7 @@ from dubline.models import ArtifactRef, EngineChoice, Frozen, Line, Spoken, Time
 from dubline.quality.listen import LineHeard
 
 _MOST = 2000
-_WAY = 2  # of listening: what was heard in another is heard anew
+_WAY = 3  # of listening: what was heard in another is heard anew
 _MOST_SENTENCES = 5000
 
 

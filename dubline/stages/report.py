@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from dubline import __version__
 from dubline.engines.base import DiarizeEngine, SttEngine
-from dubline.media.finished import FinishedSound, decode_finished, decode_mono, decode_stereo
+from dubline.media.finished import decode_excerpts, decode_finished, decode_stereo
 from dubline.media.loudness import gated_lufs
 from dubline.media.probe import probe
 from dubline.media.true_peak import Peaks
@@ -128,11 +128,17 @@ def build_report(
         )
         for p, s in zip(placements, spans, strict=True)
     ]
-    with ThreadPoolExecutor(3) as beside:  # what takes longest runs on other cores, beside the rest
-        pcm = decode_mono(inputs.output, work_dir=work_dir, media_s=media_s)
+    with ThreadPoolExecutor(4) as beside:  # all that waits for nothing, or only for the finished sound
+        decoding = beside.submit(decode_finished, inputs.output, work_dir=work_dir, media_s=media_s)
+
+        def excerpts(wanted: Sequence[Span]) -> list[NDArray[np.float32]]:
+            if inputs.options.listen == "all":
+                return [read_pcm(decoding.result().mono, span) for span in wanted]
+            return decode_excerpts(inputs.output, wanted, work_dir=work_dir, media_s=media_s)
+
         listening = beside.submit(
             listen,
-            lambda span: read_pcm(pcm, span),
+            excerpts,
             spoken_lines,
             stt,
             language=target,
@@ -141,18 +147,19 @@ def build_report(
             reason=stt_reason,
             known=inputs.heard_before,
         )
-        decoding = beside.submit(decode_finished, inputs.output, work_dir=work_dir, media_s=media_s)
-        probing = beside.submit(probe, inputs.output, settings)
+        looking = beside.submit(_look, inputs, settings, work_dir)
+        original = beside.submit(_original, inputs, inputs.bed, work_dir) if inputs.bed and spans else None
         recognition = measure_recognition(inputs.transcript)
-        matches = match_lines(envelope(pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
         sound = decoding.result()
-        leak = _leak(inputs, sound, spans, work_dir)
-        output_media = probing.result()
-        picture = compare_picture(
-            inputs.source, inputs.media, inputs.output, output_media, is_copied=inputs.video_copied, work_dir=work_dir
-        )
-        peaks = sound.peaks()
+        pcm = sound.mono
+        measuring = beside.submit(sound.peaks)
+        matches = match_lines(envelope(pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
+        leak = Leak(None, (None,) * len(spans))
+        if original is not None:
+            leak = measure_leak(sound.stereo, *original.result(), inputs.transcript.speech, spans)
         facts = measure_sound(pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
+        peaks = measuring.result()
+        output_media, picture = looking.result()
         heard = listening.result()
     on_heard(heard.by_line)
     timing = measure_timing(
@@ -195,7 +202,6 @@ def build_report(
     )
     verdict, reasons = judge(recognition, inputs.translation, timing, voice, mix, container, speakers)
     sound.close()
-    pcm.unlink(missing_ok=True)
     return Report(
         verdict=verdict,
         message=_message(inputs, verdict, reasons),
@@ -230,21 +236,22 @@ def _provenance(inputs: ReportInputs) -> Provenance:
     )
 
 
-def _leak(inputs: ReportInputs, sound: FinishedSound, spans: list[Span], work_dir: Path) -> Leak:
-    """The original voice in the result; not measured where nothing but the plan is at hand, or nobody speaks anew."""
-    if inputs.bed is None or not spans:
-        return Leak(None, (None,) * len(spans))
-    media_s = inputs.media.duration_s
-    bed = decode_stereo(inputs.bed, work_dir / "bed.stereo.s16", work_dir=work_dir, media_s=media_s)
-    background = None
-    if inputs.background is not None:
-        target = work_dir / "background.stereo.s16"
-        background = decode_stereo(inputs.background, target, work_dir=work_dir, media_s=media_s)
-    leak = measure_leak(sound.stereo, bed, background, inputs.transcript.speech, spans)
-    bed.unlink()
-    if background is not None:
-        background.unlink()
-    return leak
+def _look(inputs: ReportInputs, settings: Settings, work_dir: Path) -> tuple[MediaInfo, tuple[bool | None, str]]:
+    """What the finished file is, and whether its picture is the source's."""
+    media = probe(inputs.output, settings)
+    return media, compare_picture(
+        inputs.source, inputs.media, inputs.output, media, is_copied=inputs.video_copied, work_dir=work_dir
+    )
+
+
+def _original(inputs: ReportInputs, bed: Path, work_dir: Path) -> tuple[Path, Path | None]:
+    """The original sound, decoded as the finished one is, and where it was separated its background."""
+
+    def decoded(path: Path, name: str) -> Path:
+        return decode_stereo(path, work_dir / name, work_dir=work_dir, media_s=inputs.media.duration_s)
+
+    background = inputs.background
+    return decoded(bed, "bed.s16"), decoded(background, "background.s16") if background is not None else None
 
 
 def _sound_faults(timing: Timing, voice: VoiceQuality, mix: MixQuality) -> list[tuple[tuple[str, ...], float, str]]:
