@@ -220,7 +220,13 @@ class Revisions:
             is_new = result.revision not in equal and not any(
                 self._store.get_record(revision_record(job.id, n)) for n in equal
             )
-            plan = make_plan(made, lines, is_new=is_new, is_spoken=self._spoken_check(made.options))
+            plan = make_plan(
+                made,
+                lines,
+                is_new=is_new,
+                is_spoken=self._spoken_check(made.options),
+                cores=self._settings.cpu_threads,
+            )
             return segments(made, lines), plan
 
         rows, plan = await asyncio.to_thread(look)

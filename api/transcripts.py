@@ -17,6 +17,8 @@ from dubline.timing.edits import apply_edits
 from dubline.timing.forecast import Forecast, foresee, learn_rate, shorter_text
 
 _ALWAYS = "publish"
+_IN_PARTS = frozenset({"mix", "mux", "preview", "report"})
+_LEAST_SHARE = 0.3  # of what these took for the whole, when one line of a 4 minute talk was changed (`make bench-edit`)
 
 
 class Segment(BaseModel):
@@ -157,7 +159,9 @@ def segments(made: Made, lines: Sequence[Line]) -> list[Segment]:
     return out
 
 
-def make_plan(made: Made, lines: Sequence[Line], *, is_new: bool, is_spoken: Callable[[Line], bool]) -> Plan:
+def make_plan(
+    made: Made, lines: Sequence[Line], *, is_new: bool, is_spoken: Callable[[Line], bool], cores: int
+) -> Plan:
     """What rendering these lines would do beside what the result has.
 
     Args:
@@ -165,6 +169,7 @@ def make_plan(made: Made, lines: Sequence[Line], *, is_new: bool, is_spoken: Cal
         lines: What is to be rendered.
         is_new: Whether these edits were never rendered; otherwise everything is there.
         is_spoken: Whether the store has a line's speech.
+        cores: As many lines are spoken side by side.
     """
     said = {(line.text, line.voice) for line in made.rendered}
     fresh = [line for line in lines if (line.text, line.voice) not in said]
@@ -191,7 +196,7 @@ def make_plan(made: Made, lines: Sequence[Line], *, is_new: bool, is_spoken: Cal
     return Plan(
         stages_again=stages,
         lines_again=[line.utterance.id for line in again],
-        seconds_expected=_seconds(made, stages, again),
+        seconds_expected=_seconds(made, stages, again, cores),
         warnings=warnings,
     )
 
@@ -246,21 +251,29 @@ def _forecasts(made: Made, lines: Sequence[Line]) -> dict[str, Forecast]:
     return foresee(lines, natural_s, _rate(made), media_s=made.result.media_s, profile=made.options.profile)
 
 
-def _seconds(made: Made, stages: Sequence[str], again: Sequence[Line]) -> float:
-    """What the job's own stages took, and for the lines what its lines took on the average for a character."""
+def _seconds(made: Made, stages: Sequence[str], again: Sequence[Line], cores: int) -> float:
+    """What the job's own stages took, and for the lines what its lines took on the average for a character.
+
+    Of what a whole dub took, an edit takes a share: parts of the sound that stay are not made again.
+    """
     spent: dict[str, float] = {}
-    spoken_s, spoken_lines = 0.0, 0
+    spoken = [row for row in made.result.stats if row.stage == "synthesize" and row.made]
     for row in made.result.stats:
         spent[row.stage] = spent.get(row.stage, 0.0) + row.seconds
-        if row.stage == "synthesize" and row.made:
-            spoken_s, spoken_lines = spoken_s + row.seconds, spoken_lines + row.made
+    chars, all_chars = (sum(len(line.text) for line in lines) for lines in (again, made.rendered))
+    is_whole = made.result.revision == 0
+    if is_whole:
+        share = min(1.0, _LEAST_SHARE + (1 - _LEAST_SHARE) * chars / max(1, all_chars))
+        spent |= {stage: share * spent[stage] for stage in _IN_PARTS & spent.keys()}
     beside = min(spent.get("preview", 0.0), spent.get("report", 0.0)) if {"preview", "report"} <= set(stages) else 0.0
     total_s = sum(spent.get(stage, 0.0) for stage in stages if stage != "synthesize") - beside
-    if again:
-        mean_chars = sum(len(line.text) for line in made.rendered) / max(1, len(made.rendered))
-        if spoken_lines and mean_chars:
-            total_s += sum(len(line.text) for line in again) * spoken_s / spoken_lines / mean_chars
-        else:  # nothing of this job was ever spoken by it: as long as it will sound
-            rate = _rate(made)
-            total_s += sum(rate.seconds(line.text) for line in again)
+    if spoken and all_chars:
+        mean_chars = all_chars / len(made.rendered)
+        side_by_side = min(len(spoken), cores) if is_whole else 1
+        total_s += (
+            chars / mean_chars * sum(row.seconds for row in spoken) / sum(row.made for row in spoken) / side_by_side
+        )
+    else:  # nothing of this job was ever spoken by it: as long as it will sound
+        rate = _rate(made)
+        total_s += sum(rate.seconds(line.text) for line in again)
     return round(total_s, 2)

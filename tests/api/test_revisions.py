@@ -75,8 +75,9 @@ def test_an_edit_is_kept_with_a_plan_and_nothing_is_made(harness: Harness, job_i
     plan = body["plan"]
     assert plan["lines_again"] == ["u1"]
     assert plan["stages_again"] == ["synthesize", "fit", "mix", "subtitle", "mux", "preview", "report", "publish"]
-    # Six stages of a second, two of them beside one another, and the eleventh part or so of four lines' eight seconds.
-    assert 5.0 < plan["seconds_expected"] < 7.5
+    # Six stages of a second: all of two, a share of four, of which two are beside one another; and the eleventh part
+    # or so of four lines' eight seconds.
+    assert 2 + 3 * 0.3 < plan["seconds_expected"] < 2 + 3 * 0.45 + 8 / 6
     assert plan["warnings"] == []
     assert harness.job(job_id)["attempt"] == 1
     assert harness.job(job_id)["status"] == "completed"
