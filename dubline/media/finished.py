@@ -21,6 +21,7 @@ from dubline.models import Span
 RATE_HZ = 16_000
 
 _FEW_AT_ONCE = 32_768  # samples handed from filter to filter: a codec's 1024 cost twice the time
+_MOST_AT_ONCE = 8  # excerpts of one run: each has threads of its own, and each thread its share of address space
 _LEAD_S = 0.2  # decoded before an excerpt and dropped: a codec's first frame after a jump is not whole
 
 
@@ -66,27 +67,36 @@ def decode_mono(video: Path, *, work_dir: Path, media_s: float) -> Path:
 def decode_excerpts(video: Path, spans: Sequence[Span], *, work_dir: Path, media_s: float) -> list[NDArray[np.float32]]:
     """Decode parts of the first audio track to 16 kHz mono in -1 … 1, without decoding what lies before them.
 
-    Each is as long as its span, less where the file ends.
+    Each is as long as its span; behind the end of the sound there is silence.
 
     Raises:
         MediaError: the file cannot be decoded, or holds no sound.
     """
-    outputs: list[Any] = []
-    leads: list[float] = []
+    found: list[NDArray[np.float32]] = []
     with Scratch(work_dir) as scratch:
         name = scratch.link(video)
-        for number, span in enumerate(spans):
-            at_s = max(0.0, math.floor((span.start_s - _LEAD_S) * 10) / 10)  # whole samples at all usual rates
-            leads.append(span.start_s - at_s)
-            sound = _track(name, ss=f"{at_s:.3f}", t=f"{span.end_s - at_s + _LEAD_S:.3f}")
-            outputs.append(argv.sink([_mono(sound)], f"excerpt{number}.raw", "s16le"))
-        if outputs:
-            run_ffmpeg(argv.arguments(*outputs), deadline_s=_deadline_s(media_s), cwd=scratch.path)
-        found = [np.fromfile(scratch.path / f"excerpt{number}.raw", "<i2") for number in range(len(spans))]
-    return [
-        samples[round(lead_s * RATE_HZ) :][: round(span.duration_s * RATE_HZ)].astype(np.float32) / np.float32(32768)
-        for samples, lead_s, span in zip(found, leads, spans, strict=True)
-    ]
+        for first in range(0, len(spans), _MOST_AT_ONCE):
+            found += _excerpts(scratch, name, spans[first : first + _MOST_AT_ONCE], _deadline_s(media_s))
+    return found
+
+
+def _excerpts(scratch: Scratch, name: str, spans: Sequence[Span], deadline_s: float) -> list[NDArray[np.float32]]:
+    starts_s = [max(0.0, math.floor((s.start_s - _LEAD_S) * 10) / 10) for s in spans]  # whole samples at usual rates
+    outputs: list[Any] = []
+    for number, (at_s, span) in enumerate(zip(starts_s, spans, strict=True)):
+        length_s = f"{span.end_s - at_s + _LEAD_S:.3f}"
+        sound = _mono(_track(name, **_from(at_s), t=length_s)).filter("apad", whole_dur=length_s)
+        outputs.append(argv.sink([sound], f"excerpt{number}.raw", "s16le"))
+    run_ffmpeg(argv.arguments(*outputs), deadline_s=deadline_s, cwd=scratch.path)
+    found: list[NDArray[np.float32]] = []
+    for number, (at_s, span) in enumerate(zip(starts_s, spans, strict=True)):
+        samples = np.fromfile(scratch.path / f"excerpt{number}.raw", "<i2")[round((span.start_s - at_s) * RATE_HZ) :]
+        found.append(samples[: round(span.duration_s * RATE_HZ)].astype(np.float32) / np.float32(32768))
+    return found
+
+
+def _from(at_s: float) -> dict[str, str]:
+    return {"ss": f"{at_s:.3f}"} if at_s else {}  # a jump to the beginning loses the first frame
 
 
 def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedSound:

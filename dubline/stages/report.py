@@ -102,7 +102,7 @@ def build_report(
 
     Args:
         inputs: Files and plan.
-        work_dir: Folder for the decoded sound: 32 kB a second of media.
+        work_dir: Folder for the decoded sound: about half a megabyte a second of media.
         settings: Limits of the probe.
         stt: Recogniser for the target language; None leaves WER and CER out.
         diarizer: Judges whether each line is in its speaker's voice; None leaves that out.

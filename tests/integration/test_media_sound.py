@@ -14,12 +14,14 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from dubline.media import argv
 from dubline.media.extract import STT_RATE_HZ, Extracted, extract_audio
+from dubline.media.finished import RATE_HZ, decode_excerpts, decode_mono
 from dubline.media.loudness import gated_lufs, momentary
 from dubline.media.probe import probe
 from dubline.media.runner import run_ffmpeg
 from dubline.media.stretch import StretchJob, stretch_many
-from dubline.models import MediaInfo
+from dubline.models import MediaInfo, Span
 from dubline.settings import Settings
 
 
@@ -196,3 +198,20 @@ def test_lines_are_stretched_side_by_side(tmp_path: Path, monkeypatch: pytest.Mo
     jobs = [StretchJob(source, 1.1, tmp_path / f"line{i}.f32") for i in range(8)]
     stretch_many(jobs, 48_000, threads=2, work_dir=tmp_path)
     assert all(job.target.stat().st_size for job in jobs)
+
+
+def test_many_short_excerpts_are_what_lies_there(tmp_path: Path) -> None:
+    at_s = np.arange(60 * 48_000) / 48_000
+    sweep = 0.3 * np.sin(2 * np.pi * (100 * at_s + 10 * at_s**2))  # no two moments are alike
+    soundfile.write(str(tmp_path / "in.wav"), sweep, 48_000, subtype="PCM_16")
+    streams = [argv.source("in.wav")["a:0"], argv.pattern("testsrc=size=320x180:rate=10:duration=60")["v:0"]]
+    encoded = argv.sink(streams, "out.mp4", "mp4", **{"c:a": "aac", "c:v": "libx264", "preset:v": "ultrafast"})
+    run_ffmpeg(argv.arguments(encoded), deadline_s=60, cwd=tmp_path)
+    video = tmp_path / "out.mp4"
+    whole = np.fromfile(decode_mono(video, work_dir=tmp_path, media_s=60), "<i2").astype(np.float32) / 32768
+    spans = [Span(start_s=1.457 * n, end_s=1.457 * n + 0.6) for n in range(45)]  # the last ones lie behind the end
+    for span, found in zip(spans, decode_excerpts(video, spans, work_dir=tmp_path, media_s=60), strict=True):
+        there = whole[round(span.start_s * RATE_HZ) :][: round(0.6 * RATE_HZ)]
+        assert len(found) == round(0.6 * RATE_HZ)
+        np.testing.assert_allclose(found[: len(there)], there, atol=0.02)
+        assert np.abs(found[len(there) :]).max(initial=0.0) < 0.02
