@@ -1,4 +1,5 @@
-/* The filters in the residual blocks of Kokoro's generator, for x86-64 with AVX2 and FMA.
+/* The filters in the residual blocks of Kokoro's generator, for x86-64 with AVX2 and FMA, with AVX-512 and VNNI, or with
+   AMX, too. What is computed is the same to the bit.
 
    One call computes: normalise each channel with the moments of the whole sound and the gain and shift of the voice
    (adaptive instance normalisation), bend it by Snake, v + sin(a v)^2 / a (Ziyin et al. 2020), and filter it, a
@@ -13,35 +14,52 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { STEP = 128, TILE = 6, TOP = 127 };
+enum { STEP = 128, SLACK = 32, TOP = 127 }; /* tiles reach at most SLACK rows behind a step */
+
+#if defined(__AVX512VNNI__)
+enum { LANES = 16 };
+typedef __m512 floats;
+typedef __m512i ints;
+#define F(name) _mm512_##name##_ps
+#define I(name) _mm512_##name
+#define LOAD(from) _mm512_loadu_si512(from)
+#define NEAREST(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#else
+enum { LANES = 8 };
+typedef __m256 floats;
+typedef __m256i ints;
+#define F(name) _mm256_##name##_ps
+#define I(name) _mm256_##name
+#define LOAD(from) _mm256_loadu_si256((const __m256i *)(from))
+#define NEAREST(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#endif
 
 typedef struct {
-    int32_t channels, taps, dilation; /* channels in and out: a multiple of 32 */
-    const int8_t *panels;             /* [channels / 16][taps * channels / 4][2][8 outputs][4 inputs], within +-63 */
+    int32_t channels, taps, dilation; /* channels in and out: a multiple of 64 */
+    const int8_t *panels;             /* [channels / 16][taps * channels / 4][16 outputs][4 inputs], within +-63 */
     const float *scales, *bias;       /* [channels] */
     const int32_t *sums;              /* [channels]: of the weights of each output */
     const float *alpha;               /* [2][channels]: Snake's a, and 1 / a */
 } filter;
 
 /* sin(u)^2 = sin(u - k pi)^2; the polynomial is fitted over half a period, error below 1e-8 before rounding. */
-static inline __m256 sine_squared(__m256 u) {
-    const __m256 k = _mm256_round_ps(_mm256_mul_ps(u, _mm256_set1_ps(0.318309886f)),
-                                     _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m256 r = _mm256_fnmadd_ps(k, _mm256_set1_ps(3.140625f), u); /* pi in two parts, so that k pi is exact */
-    r = _mm256_fnmadd_ps(k, _mm256_set1_ps(9.67653590e-4f), r);
-    const __m256 z = _mm256_mul_ps(r, r);
-    __m256 p = _mm256_set1_ps(2.59897353e-6f);
-    p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(-1.98060641e-4f));
-    p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(8.33300841e-3f));
-    p = _mm256_fmadd_ps(p, z, _mm256_set1_ps(-1.66666567e-1f));
-    p = _mm256_fmadd_ps(_mm256_mul_ps(p, z), r, r);
-    return _mm256_mul_ps(p, p);
+static inline floats sine_squared(floats u) {
+    const floats k = NEAREST(F(mul)(u, F(set1)(0.318309886f)));
+    floats r = F(fnmadd)(k, F(set1)(3.140625f), u); /* pi in two parts, so that k pi is exact */
+    r = F(fnmadd)(k, F(set1)(9.67653590e-4f), r);
+    const floats z = F(mul)(r, r);
+    floats p = F(set1)(2.59897353e-6f);
+    p = F(fmadd)(p, z, F(set1)(-1.98060641e-4f));
+    p = F(fmadd)(p, z, F(set1)(8.33300841e-3f));
+    p = F(fmadd)(p, z, F(set1)(-1.66666567e-1f));
+    p = F(fmadd)(F(mul)(p, z), r, r);
+    return F(mul)(p, p);
 }
 
-static inline void add_lanes(double *to, __m256 v) {
-    float lane[8];
-    _mm256_storeu_ps(lane, v);
-    for (int i = 0; i < 8; i++) to[i] += lane[i];
+static inline void add_lanes(double *to, floats v) {
+    float lane[LANES];
+    F(storeu)(lane, v);
+    for (int i = 0; i < LANES; i++) to[i] += lane[i];
 }
 
 /* Sums of all rows into moments[0 .. channels), of their squares behind them. */
@@ -49,12 +67,12 @@ void moments_of(const float *x, int64_t rows, int32_t channels, double *moments)
     memset(moments, 0, sizeof(double) * 2 * channels);
     for (int64_t from = 0; from < rows; from += STEP) {
         const int64_t to = from + STEP < rows ? from + STEP : rows;
-        for (int c = 0; c < channels; c += 8) {
-            __m256 sum = _mm256_setzero_ps(), squares = sum;
+        for (int c = 0; c < channels; c += LANES) {
+            floats sum = F(setzero)(), squares = sum;
             for (int64_t t = from; t < to; t++) {
-                const __m256 v = _mm256_loadu_ps(x + t * channels + c);
-                sum = _mm256_add_ps(sum, v);
-                squares = _mm256_fmadd_ps(v, v, squares);
+                const floats v = F(loadu)(x + t * channels + c);
+                sum = F(add)(sum, v);
+                squares = F(fmadd)(v, v, squares);
             }
             add_lanes(moments + c, sum);
             add_lanes(moments + channels + c, squares);
@@ -66,73 +84,150 @@ void moments_of(const float *x, int64_t rows, int32_t channels, double *moments)
 static void bend(const filter *f, const float *x, int64_t rows, const float *gain, const float *shift, float *out,
                  float range[2]) {
     const int C = f->channels;
-    __m256 low = _mm256_setzero_ps(), high = low;
+    floats low = F(setzero)(), high = low;
     for (int64_t t = 0; t < rows; t++, x += C, out += C)
-        for (int c = 0; c < C; c += 8) {
-            __m256 v = _mm256_loadu_ps(x + c);
-            v = _mm256_fmadd_ps(v, _mm256_loadu_ps(gain + c), _mm256_loadu_ps(shift + c));
-            const __m256 bent = sine_squared(_mm256_mul_ps(v, _mm256_loadu_ps(f->alpha + c)));
-            v = _mm256_fmadd_ps(bent, _mm256_loadu_ps(f->alpha + C + c), v);
-            low = _mm256_min_ps(low, v);
-            high = _mm256_max_ps(high, v);
-            _mm256_storeu_ps(out + c, v);
+        for (int c = 0; c < C; c += LANES) {
+            floats v = F(loadu)(x + c);
+            v = F(fmadd)(v, F(loadu)(gain + c), F(loadu)(shift + c));
+            const floats bent = sine_squared(F(mul)(v, F(loadu)(f->alpha + c)));
+            v = F(fmadd)(bent, F(loadu)(f->alpha + C + c), v);
+            low = F(min)(low, v);
+            high = F(max)(high, v);
+            F(storeu)(out + c, v);
         }
-    float lows[8], highs[8];
-    _mm256_storeu_ps(lows, low);
-    _mm256_storeu_ps(highs, high);
+    float lows[LANES], highs[LANES];
+    F(storeu)(lows, low);
+    F(storeu)(highs, high);
     range[0] = lows[0], range[1] = highs[0];
-    for (int i = 1; i < 8; i++) {
+    for (int i = 1; i < LANES; i++) {
         if (lows[i] < range[0]) range[0] = lows[i];
         if (highs[i] > range[1]) range[1] = highs[i];
     }
 }
 
-static void to_bytes(const float *x, int64_t count, float scale, int zero, uint8_t *out) {
-    const __m256 by = _mm256_set1_ps(1.0f / scale);
-    const __m256i z = _mm256_set1_epi32(zero), order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    for (int64_t i = 0; i < count; i += 32) {
-        __m256i part[4];
-        for (int j = 0; j < 4; j++)
-            part[j] = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i + 8 * j), by)), z);
-        const __m256i packed =
-            _mm256_packus_epi16(_mm256_packs_epi32(part[0], part[1]), _mm256_packs_epi32(part[2], part[3]));
-        _mm256_storeu_si256((__m256i *)(out + i), _mm256_permutevar8x32_epi32(packed, order));
-    }
+static inline ints to_ints(const float *x, floats by, ints zero) {
+    return I(add_epi32)(I(cvtps_epi32)(F(mul)(F(loadu)(x), by)), zero);
 }
 
-/* Sums of products of TILE rows with one panel, 16 outputs. */
-static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, __m256i sum[TILE][2]) {
+static void to_bytes(const float *x, int64_t count, float scale, int zero, uint8_t *out) {
+    const floats by = F(set1)(1.0f / scale);
+    const ints z = I(set1_epi32)(zero);
+#if defined(__AVX512VNNI__)
+    for (int64_t i = 0; i < count; i += 16) {
+        const ints whole = _mm512_max_epi32(to_ints(x + i, by, z), _mm512_setzero_si512());
+        _mm_storeu_si128((__m128i *)(out + i), _mm512_cvtusepi32_epi8(whole));
+    }
+#else
+    const ints order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (int64_t i = 0; i < count; i += 32) {
+        const ints low = _mm256_packs_epi32(to_ints(x + i, by, z), to_ints(x + i + 8, by, z));
+        const ints high = _mm256_packs_epi32(to_ints(x + i + 16, by, z), to_ints(x + i + 24, by, z));
+        const ints packed = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order);
+        _mm256_storeu_si256((__m256i *)(out + i), packed);
+    }
+#endif
+}
+
+/* Sums of products of TILE rows with the weights of 2 * LANES outputs: one panel, or two, `next` bytes apart. */
+#if defined(__AMX_INT8__)
+enum { TILE = 32 };
+
+static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, ints sum[TILE][2]) {
     const int C = f->channels;
-    const __m256i ones = _mm256_set1_epi16(1);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int tap = 0; tap < f->taps; tap++, bytes += (int64_t)f->dilation * C)
+        for (int i = 0; i < C; i += 64, panel += 1024) {
+            _tile_loadd(4, bytes + i, C);
+            _tile_loadd(5, bytes + i + 16 * C, C);
+            _tile_loadd(6, panel, 64);
+            _tile_loadd(7, panel + next, 64);
+            _tile_dpbusd(0, 4, 6);
+            _tile_dpbusd(1, 4, 7);
+            _tile_dpbusd(2, 5, 6);
+            _tile_dpbusd(3, 5, 7);
+        }
+    _tile_stored(0, &sum[0][0], sizeof(sum[0]));
+    _tile_stored(1, &sum[0][1], sizeof(sum[0]));
+    _tile_stored(2, &sum[16][0], sizeof(sum[0]));
+    _tile_stored(3, &sum[16][1], sizeof(sum[0]));
+}
+
+static void begin_tiles(void) {
+    struct {
+        uint8_t palette, start, none[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } shape = {.palette = 1};
+    for (int i = 0; i < 8; i++) shape.bytes[i] = 64, shape.rows[i] = 16;
+    _tile_loadconfig(&shape);
+}
+
+static void end_tiles(void) { _tile_release(); }
+#elif defined(__AVX512VNNI__)
+enum { TILE = 8 };
+
+static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, ints sum[TILE][2]) {
+    const int C = f->channels;
+    for (int r = 0; r < TILE; r++) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
+    for (int tap = 0; tap < f->taps; tap++, bytes += (int64_t)f->dilation * C)
+        for (int i = 0; i < C; i += 4, panel += 64) {
+            const ints first = LOAD(panel), second = LOAD(panel + next);
+#pragma GCC unroll 8
+            for (int r = 0; r < TILE; r++) {
+                int32_t four;
+                memcpy(&four, bytes + r * C + i, 4);
+                const ints a = _mm512_set1_epi32(four);
+                sum[r][0] = _mm512_dpbusd_epi32(sum[r][0], a, first);
+                sum[r][1] = _mm512_dpbusd_epi32(sum[r][1], a, second);
+            }
+        }
+}
+#else
+enum { TILE = 6 };
+
+static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, ints sum[TILE][2]) {
+    (void)next; /* these lanes hold half a panel */
+    const int C = f->channels;
+    const ints ones = _mm256_set1_epi16(1);
     for (int r = 0; r < TILE; r++) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
     for (int tap = 0; tap < f->taps; tap++, bytes += (int64_t)f->dilation * C)
         for (int i = 0; i < C; i += 8, panel += 128) {
-            __m256i w[4];
-            for (int j = 0; j < 4; j++) w[j] = _mm256_loadu_si256((const __m256i *)(panel + 32 * j));
+            ints w[4];
+            for (int j = 0; j < 4; j++) w[j] = LOAD(panel + 32 * j);
 #pragma GCC unroll 6
             for (int r = 0; r < TILE; r++) {
                 int32_t four[2];
                 memcpy(four, bytes + r * C + i, 8);
-                const __m256i a = _mm256_set1_epi32(four[0]), b = _mm256_set1_epi32(four[1]);
+                const ints a = _mm256_set1_epi32(four[0]), b = _mm256_set1_epi32(four[1]);
 #pragma GCC unroll 2
                 for (int j = 0; j < 2; j++) {
-                    const __m256i pairs =
+                    const ints pairs =
                         _mm256_add_epi16(_mm256_maddubs_epi16(a, w[j]), _mm256_maddubs_epi16(b, w[2 + j]));
                     sum[r][j] = _mm256_add_epi32(sum[r][j], _mm256_madd_epi16(pairs, ones));
                 }
             }
         }
 }
+#endif
+#if !defined(__AMX_INT8__)
+static void begin_tiles(void) {}
+static void end_tiles(void) {}
+#endif
 
 /* One filter over x, which has `rows` rows, with `residual` added (none when NULL; it may be y): rows begin to end of y.
 
-   moments: [2][channels], those of the rows that are written. scratch: (STEP + TILE + (taps - 1) * dilation) * channels
+   moments: [2][channels], those of the rows that are written. scratch: (STEP + SLACK + (taps - 1) * dilation) * channels
    floats, then as many bytes. x and y do not overlap; threads may write parts of one y, each a multiple of STEP long. */
 void filter_rows(const filter *f, const float *x, int64_t rows, int64_t begin, int64_t end, const float *gain,
                  const float *shift, const float *residual, float *y, double *moments, float *scratch) {
     const int C = f->channels, reach = (f->taps - 1) / 2 * f->dilation;
-    uint8_t *bytes = (uint8_t *)(scratch + (int64_t)(STEP + TILE + 2 * reach) * C);
+    const int64_t panel = (int64_t)16 * f->taps * C;
+    uint8_t *bytes = (uint8_t *)(scratch + (int64_t)(STEP + SLACK + 2 * reach) * C);
     memset(moments, 0, sizeof(double) * 2 * C);
+    begin_tiles();
     for (int64_t from = begin; from < end; from += STEP) {
         const int64_t count = from + STEP < end ? STEP : end - from;
         const int64_t first = from > reach ? from - reach : 0;
@@ -142,36 +237,36 @@ void filter_rows(const filter *f, const float *x, int64_t rows, int64_t begin, i
         bend(f, x + first * C, inside, gain, shift, scratch, range);
         const float scale = range[1] > range[0] ? (range[1] - range[0]) / TOP : 1.0f;
         const int zero = (int)lrintf(-range[0] / scale);
-        memset(bytes, zero, (size_t)(STEP + TILE + 2 * reach) * C); /* beyond the ends there is silence */
+        memset(bytes, zero, (size_t)(STEP + SLACK + 2 * reach) * C); /* beyond the ends there is silence */
         to_bytes(scratch, inside * C, scale, zero, bytes + before * C);
-        for (int c = 0; c < C; c += 16) {
-            __m256 by[2], bias[2], sum[2], squares[2];
-            __m256i offset[2];
+        for (int c = 0; c < C; c += 2 * LANES) {
+            floats by[2], bias[2], sum[2], squares[2];
+            ints offset[2];
             for (int j = 0; j < 2; j++) {
-                by[j] = _mm256_mul_ps(_mm256_loadu_ps(f->scales + c + 8 * j), _mm256_set1_ps(scale));
-                bias[j] = _mm256_loadu_ps(f->bias + c + 8 * j);
-                offset[j] = _mm256_mullo_epi32(_mm256_set1_epi32(zero),
-                                               _mm256_loadu_si256((const __m256i *)(f->sums + c + 8 * j)));
-                sum[j] = squares[j] = _mm256_setzero_ps();
+                by[j] = F(mul)(F(loadu)(f->scales + c + LANES * j), F(set1)(scale));
+                bias[j] = F(loadu)(f->bias + c + LANES * j);
+                offset[j] = I(mullo_epi32)(I(set1_epi32)(zero), LOAD(f->sums + c + LANES * j));
+                sum[j] = squares[j] = F(setzero)();
             }
             for (int64_t t = 0; t < count; t += TILE) {
-                __m256i product[TILE][2];
-                tile(f, bytes + t * C, f->panels + (int64_t)c * f->taps * C, product);
+                ints product[TILE][2];
+                tile(f, bytes + t * C, f->panels + c / 16 * panel, panel, product);
                 for (int r = 0; r < TILE && t + r < count; r++)
                     for (int j = 0; j < 2; j++) {
-                        const int64_t at = (from + t + r) * C + c + 8 * j;
-                        __m256 v = _mm256_cvtepi32_ps(_mm256_sub_epi32(product[r][j], offset[j]));
-                        v = _mm256_fmadd_ps(v, by[j], bias[j]);
-                        if (residual) v = _mm256_add_ps(v, _mm256_loadu_ps(residual + at));
-                        _mm256_storeu_ps(y + at, v);
-                        sum[j] = _mm256_add_ps(sum[j], v);
-                        squares[j] = _mm256_fmadd_ps(v, v, squares[j]);
+                        const int64_t at = (from + t + r) * C + c + LANES * j;
+                        floats v = F(cvtepi32)(I(sub_epi32)(product[r][j], offset[j]));
+                        v = F(fmadd)(v, by[j], bias[j]);
+                        if (residual) v = F(add)(v, F(loadu)(residual + at));
+                        F(storeu)(y + at, v);
+                        sum[j] = F(add)(sum[j], v);
+                        squares[j] = F(fmadd)(v, v, squares[j]);
                     }
             }
             for (int j = 0; j < 2; j++) {
-                add_lanes(moments + c + 8 * j, sum[j]);
-                add_lanes(moments + C + c + 8 * j, squares[j]);
+                add_lanes(moments + c + LANES * j, sum[j]);
+                add_lanes(moments + C + c + LANES * j, squares[j]);
             }
         }
     }
+    end_tiles();
 }

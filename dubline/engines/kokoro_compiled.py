@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -27,42 +28,63 @@ if TYPE_CHECKING:
 
 _SOURCE = files("dubline.engines") / "kokoro_blocks.c"
 _COMPILERS = ("cc", "gcc", "clang")
-_OPTIONS = ("-O3", "-mavx2", "-mfma", "-shared", "-fPIC")
+_OPTIONS = ("-O3", "-shared", "-fPIC")
 _COMPILE_DEADLINE_S = 120.0
 _ARRAYS = ("panels", "scales", "bias", "sums", "alpha")
-_STEP, _TILE = 128, 6  # as in kokoro_blocks.c
+_STEP, _SLACK = 128, 32  # as in kokoro_blocks.c
 _PIECE = 8 * _STEP  # rows that one thread filters before it asks for more
 _EPSILON = 1e-5  # of the normalisation, as in the graph
 
 
+@dataclass(frozen=True)
+class Level:
+    """What a processor can: flags as Linux names them, and what a compiler is told."""
+
+    name: str
+    flags: frozenset[str]
+    options: tuple[str, ...]
+
+
+_AVX2 = Level("avx2", frozenset({"avx2", "fma"}), ("-mavx2", "-mfma"))
+_VNNI = Level("vnni", _AVX2.flags | {"avx512f", "avx512_vnni"}, (*_AVX2.options, "-mavx512f", "-mavx512vnni"))
+_AMX = Level("amx", _VNNI.flags | {"amx_tile", "amx_int8"}, (*_VNNI.options, "-mamx-tile", "-mamx-int8"))
+_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA = 158, 0x1023, 18  # Linux, asm/prctl.h; of x86-64
+
+
 @cache
-def cpu_can() -> bool:
-    """Whether this processor has the instructions (AVX2, FMA), as Linux tells."""
+def levels() -> tuple[Level, ...]:
+    """What this processor can run, the fastest first; what they compute is the same to the bit."""
     try:
         said = Path("/proc/cpuinfo").read_text()
     except OSError:
-        return False
-    flags = next((line.split() for line in said.splitlines() if line.startswith("flags")), [])
-    return platform.machine() == "x86_64" and {"avx2", "fma"} <= set(flags)
+        return ()
+    flags = set(next((line.split() for line in said.splitlines() if line.startswith("flags")), []))
+    can = tuple(level for level in (_AMX, _VNNI, _AVX2) if platform.machine() == "x86_64" and level.flags <= flags)
+    return can[1:] if _AMX in can and not _tiles_are_allowed() else can
+
+
+def _tiles_are_allowed() -> bool:
+    """Ask for the registers of AMX, which Linux gives to processes that ask."""
+    return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA) == 0
 
 
 def compiler() -> str | None:
     return next((found for name in _COMPILERS if (found := shutil.which(name))), None)
 
 
-@cache
 def library_name() -> str:
-    """The name says which source it was made of."""
-    return f"kokoro-blocks-{hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:12]}.so"
+    """The name says which source it was made of, and for which processors."""
+    of = levels()[0].name if levels() else "none"
+    return f"kokoro-blocks-{hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:12]}-{of}.so"
 
 
 def is_here(settings: Settings) -> bool:
     """Whether the compiled code was made here and this processor can run it."""
-    return cpu_can() and (settings.weights_dir / library_name()).is_file()
+    return bool(levels()) and (settings.weights_dir / library_name()).is_file()
 
 
 def can_be_made(settings: Settings) -> bool:
-    return is_here(settings) or (cpu_can() and compiler() is not None)
+    return is_here(settings) or (bool(levels()) and compiler() is not None)
 
 
 def library_file(settings: Settings) -> Path:
@@ -71,34 +93,40 @@ def library_file(settings: Settings) -> Path:
     Raises:
         EngineUnavailable: no compiler, an unfit processor, or the compiler failed.
     """
+    if not levels():
+        raise EngineUnavailable("This processor has no AVX2 and FMA.", hint="Set KOKORO_FORM to products or int8.")
     made = weights.made_file(settings, library_name())
     if made is not None:
         return made
-    if not cpu_can():
-        raise EngineUnavailable("This processor has no AVX2 and FMA.", hint="Set KOKORO_FORM to products or int8.")
     command = compiler()
     if command is None:
         raise EngineUnavailable("There is no C compiler here.", hint="Install gcc, or set KOKORO_FORM to products.")
     target = settings.weights_dir / library_name()
     with weights.locked(settings):
-        with weights.replacing(target) as temporary, as_file(_SOURCE) as source:
-            _compile(command, source, temporary)
+        with weights.replacing(target) as temporary:
+            if not any(compiled(command, level, temporary) for level in levels()):  # an old one knows no AMX
+                raise EngineUnavailable("The C compiler failed.", hint="Set KOKORO_FORM to products.")
         weights.record_made(settings, target)
     return target
 
 
-def _compile(command: str, source: Path, target: Path) -> None:
-    try:
-        done = subprocess.run(
-            [command, *_OPTIONS, "-o", str(target), str(source), "-lm"],
-            capture_output=True,
-            timeout=_COMPILE_DEADLINE_S,
-            check=False,
-        )
-    except (subprocess.TimeoutExpired, OSError) as error:
-        raise EngineUnavailable("The C compiler did not run.", hint="Set KOKORO_FORM to products.") from error
-    if done.returncode:
-        raise EngineUnavailable("The C compiler failed.", hint="Set KOKORO_FORM to products.")
+def compiled(command: str, level: Level, target: Path) -> bool:
+    """Compile kokoro_blocks.c into `target`; whether that went well.
+
+    Raises:
+        EngineUnavailable: the compiler did not run, or did not come to an end.
+    """
+    with as_file(_SOURCE) as source:
+        try:
+            done = subprocess.run(
+                [command, *_OPTIONS, *level.options, "-o", str(target), str(source), "-lm"],
+                capture_output=True,
+                timeout=_COMPILE_DEADLINE_S,
+                check=False,
+            )
+        except (subprocess.TimeoutExpired, OSError) as error:
+            raise EngineUnavailable("The C compiler did not run.", hint="Set KOKORO_FORM to products.") from error
+    return done.returncode == 0
 
 
 def load_code(library: Path) -> ctypes.CDLL:
@@ -266,7 +294,7 @@ class CompiledSession:
 
         _, rows, channels = source.shape
         moments = np.empty((-(-rows // _PIECE), 2, channels))
-        room = (_STEP + _TILE + one.reach) * channels * 5 // 4  # floats, then as many bytes
+        room = (_STEP + _SLACK + one.reach) * channels * 5 // 4  # floats, then as many bytes
 
         def work(turns: Iterator[int]) -> None:
             scratch = np.empty(room, np.float32)

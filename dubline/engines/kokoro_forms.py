@@ -37,14 +37,20 @@ def chosen(settings: Settings) -> str:
 
 
 def measured(settings: Settings) -> dict[str, float]:
-    """Wall seconds of the same work, by form; empty before the first measurement."""
-    seconds = weights.read_json(settings.weights_dir / _MEASURED_FILE).get("seconds")
-    return {k: v for k, v in seconds.items() if k in FORMS} if isinstance(seconds, dict) else {}
+    """Wall seconds of the same work, by form; empty before the first measurement.
+
+    Code that was compiled of another source, or for another processor, says nothing of what is compiled here.
+    """
+    known = weights.read_json(settings.weights_dir / _MEASURED_FILE)
+    seconds = known.get("seconds")
+    forms = FORMS if known.get("code") == kokoro_compiled.library_name() else FORMS[:2]
+    return {k: v for k, v in seconds.items() if k in forms} if isinstance(seconds, dict) else {}
 
 
 def remember(settings: Settings, seconds: dict[str, float]) -> None:
     rounded = {form: round(spent_s, 2) for form, spent_s in seconds.items()}
-    weights.write_json(settings.weights_dir / _MEASURED_FILE, {"seconds": rounded})
+    known = {"seconds": rounded, "code": kokoro_compiled.library_name()}
+    weights.write_json(settings.weights_dir / _MEASURED_FILE, known)
 
 
 def open_session(settings: Settings, form: str) -> Session:

@@ -174,7 +174,8 @@ def test_whisper_encodes_a_window_once(
     assert len(encoded) == 1
     found = whisper.transcribe(kennedy, language=None)
     assert len(encoded) == 2
-    assert [s.text for s in found.segments] == [s.text for s in named.segments]
+    # The window that found the language has one frame more: enough, on some processors, to cut a segment elsewhere.
+    assert " ".join(s.text for s in found.segments) == " ".join(s.text for s in named.segments)
     other = whisper.transcribe(kennedy[: len(kennedy) // 2], language=None)
     assert len(encoded) == 3
     assert [s.text for s in other.segments] != [s.text for s in found.segments]

@@ -18,24 +18,28 @@ from dubline.errors import EngineUnavailable
 from dubline.settings import Settings
 
 needs_compiler = pytest.mark.skipif(
-    not (kokoro_compiled.cpu_can() and kokoro_compiled.compiler()), reason="needs a C compiler, AVX2 and FMA"
+    not (kokoro_compiled.levels() and kokoro_compiled.compiler()), reason="needs a C compiler, AVX2 and FMA"
 )
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(dubline_home=tmp_path_factory.mktemp("home"))
+def _compiled(level: kokoro_compiled.Level, folder: Path) -> Any:
+    target, command = folder / f"{level.name}.so", kokoro_compiled.compiler()
+    assert command is not None
+    if not kokoro_compiled.compiled(command, level, target):
+        pytest.skip(f"this compiler knows no {level.name}")
+    return kokoro_compiled.load_code(target)
 
 
-@pytest.fixture(scope="module")
-def code(settings: Settings) -> Any:
-    return kokoro_compiled.load_code(kokoro_compiled.library_file(settings))
+@pytest.fixture(scope="module", params=[level.name for level in kokoro_compiled.levels()])
+def code(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    level = next(level for level in kokoro_compiled.levels() if level.name == request.param)
+    return _compiled(level, tmp_path_factory.mktemp("code"))
 
 
 class OneFilter:
     """A filter with random (or given) weights, called as the session calls it, and what it should give."""
 
-    def __init__(self, taps: int, dilation: int, channels: int = 32, weights: np.ndarray | None = None) -> None:
+    def __init__(self, taps: int, dilation: int, channels: int = 64, weights: np.ndarray | None = None) -> None:
         rng = np.random.default_rng(taps * 10 + dilation)
         self.taps, self.dilation, self.channels = taps, dilation, channels
         given = rng.integers(-63, 64, (taps * channels, channels)) if weights is None else weights
@@ -62,7 +66,7 @@ class OneFilter:
         one = kokoro_compiled._Filter(self.parts, "f", 0)
         y = np.full_like(x, np.nan) if residual is None else residual
         moments = np.empty((2, self.channels))
-        scratch = np.empty((134 + one.reach) * self.channels * 5 // 4, np.float32)
+        scratch = np.empty((160 + one.reach) * self.channels * 5 // 4, np.float32)
         code.filter_rows(
             *(
                 one.address,
@@ -93,7 +97,7 @@ class OneFilter:
 @pytest.mark.parametrize("rows", [1, 5, 128, 300])
 def test_a_filter_is_the_convolution_it_stands_for(code: Any, taps: int, dilation: int, rows: int) -> None:
     one = OneFilter(taps, dilation)
-    x = np.random.default_rng(rows).standard_normal((rows, 32)).astype(np.float32) * 3
+    x = np.random.default_rng(rows).standard_normal((rows, 64)).astype(np.float32) * 3
     got, moments = one(code, x)
     want = one.wanted(x)
     assert np.abs(got - want).std() < 0.02 * want.std()
@@ -101,10 +105,23 @@ def test_a_filter_is_the_convolution_it_stands_for(code: Any, taps: int, dilatio
 
 
 @needs_compiler
+@pytest.mark.parametrize(("taps", "dilation", "rows"), [(1, 1, 5), (7, 3, 300), (11, 5, 128), (3, 1, 1000)])
+def test_all_processors_compute_the_same_bits(tmp_path: Path, taps: int, dilation: int, rows: int) -> None:
+    best, *others = kokoro_compiled.levels()
+    one = OneFilter(taps, dilation, 128)
+    x, residual = np.random.default_rng(rows).standard_normal((2, rows, 128)).astype(np.float32) * 3
+    y, moments = one(_compiled(best, tmp_path), x, residual.copy())
+    for level in others:
+        same, same_moments = one(_compiled(level, tmp_path), x, residual.copy())
+        assert np.array_equal(same, y), level.name
+        assert np.array_equal(same_moments, moments), level.name
+
+
+@needs_compiler
 def test_a_residual_is_added_in_place(code: Any) -> None:
     one = OneFilter(3, 1)
     rng = np.random.default_rng(1)
-    x, residual = (rng.standard_normal((200, 32)).astype(np.float32) for _ in range(2))
+    x, residual = (rng.standard_normal((200, 64)).astype(np.float32) for _ in range(2))
     plain, _ = one(code, x)
     got, moments = one(code, x, kept := residual.copy())
     assert got is kept
@@ -115,7 +132,7 @@ def test_a_residual_is_added_in_place(code: Any) -> None:
 @needs_compiler
 def test_parts_of_the_rows_are_what_they_are_in_the_whole(code: Any) -> None:
     one = OneFilter(7, 3)
-    x = np.random.default_rng(2).standard_normal((700, 32)).astype(np.float32)
+    x = np.random.default_rng(2).standard_normal((700, 64)).astype(np.float32)
     whole, moments = one(code, x)
     parts = [(0, 256), (256, 640), (640, 700)]
     made = [one(code, x, part=part) for part in parts]
@@ -168,7 +185,7 @@ def test_steps_have_scales_of_their_own(code: Any, seconds: int) -> None:
     one = OneFilter(3, 1)
     one.shift[:] = 0
     rng = np.random.default_rng(seconds)
-    x = rng.standard_normal((seconds * 800, 32)).astype(np.float32) * 0.01
+    x = rng.standard_normal((seconds * 800, 64)).astype(np.float32) * 0.01
     x[-1] = 300
     got, _ = one(code, x)
     want = one.wanted(x)
@@ -228,6 +245,24 @@ def test_setup_goes_on_with_a_compiler_that_fails(tmp_path: Path, monkeypatch: p
     assert kokoro_forms.chosen(settings) == "compiled"
 
 
+@needs_compiler
+def test_a_compiler_that_knows_less_makes_what_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = kokoro_compiled.Level("newer", frozenset(), ("-mno-such-processor",))
+    monkeypatch.setattr(kokoro_compiled, "levels", lambda: (newer, kokoro_compiled._AVX2))
+    made = kokoro_compiled.library_file(Settings(dubline_home=tmp_path))
+    assert "newer" in made.name
+    kokoro_compiled.load_code(made)
+
+
+def test_what_other_code_took_is_not_what_this_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(dubline_home=tmp_path)
+    monkeypatch.setattr(kokoro_compiled, "levels", lambda: (kokoro_compiled._AVX2,))
+    kokoro_forms.remember(settings, {"int8": 4.0, "products": 3.0, "compiled": 3.5})
+    assert "compiled" in kokoro_forms.measured(settings)
+    monkeypatch.setattr(kokoro_compiled, "levels", lambda: (kokoro_compiled._AMX,))
+    assert "compiled" not in kokoro_forms.measured(settings)
+
+
 def test_code_that_cannot_be_loaded_says_what_to_do(tmp_path: Path) -> None:
     broken = tmp_path / "broken.so"
     broken.write_bytes(b"nothing")
@@ -237,7 +272,7 @@ def test_code_that_cannot_be_loaded_says_what_to_do(tmp_path: Path) -> None:
 
 def test_the_doctor_says_what_a_compiler_would_gain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(dubline_home=tmp_path, kokoro_form="auto")
-    monkeypatch.setattr(kokoro_compiled, "cpu_can", lambda: True)
+    monkeypatch.setattr(kokoro_compiled, "levels", lambda: (kokoro_compiled._AVX2,))
     monkeypatch.setattr(kokoro_compiled, "compiler", lambda: None)
 
     def said() -> Check:
@@ -258,12 +293,12 @@ def test_the_doctor_says_what_a_compiler_would_gain(tmp_path: Path, monkeypatch:
 
 def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(dubline_home=tmp_path)
-    monkeypatch.setattr(kokoro_compiled, "cpu_can", lambda: True)
+    monkeypatch.setattr(kokoro_compiled, "levels", lambda: (kokoro_compiled._AVX2,))
     monkeypatch.setattr(kokoro_compiled, "compiler", lambda: None)
     assert kokoro_forms.possible(settings) == ("int8", "products")
     with pytest.raises(EngineUnavailable) as caught:
         kokoro_compiled.library_file(settings)
     assert "gcc" in (caught.value.hint or "")
-    monkeypatch.setattr(kokoro_compiled, "cpu_can", lambda: False)
+    monkeypatch.setattr(kokoro_compiled, "levels", lambda: ())
     with pytest.raises(EngineUnavailable, match="AVX2"):
         kokoro_compiled.library_file(settings)
