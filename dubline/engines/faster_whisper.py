@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Iterable
 from importlib.metadata import version as installed
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dubline import ledger
-from dubline.engines import processor, weights
+from dubline.engines import weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, SttResult
 from dubline.errors import EngineError, EngineOutOfMemory, EngineUnavailable
 from dubline.languages import base, canonical
@@ -125,9 +124,6 @@ PLUGIN = _Plugin()
 
 class Whisper:
     def __init__(self, model: str, settings: Settings, *, is_local: bool) -> None:
-        if processor.flags() >= processor.VNNI:
-            # By itself CTranslate2 stops at AVX2; a window of 27 s takes 2.1 s of a Xeon's core so, 1.4 with AVX-512.
-            os.environ.setdefault("CT2_FORCE_CPU_ISA", "AVX512")
         import ctranslate2
 
         from dubline.engines.whisper_model import Model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import platform
 import shutil
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dubline.engines import processor, weights
+from dubline.engines import weights
 from dubline.engines.kokoro_parts import BLOCKS, FILTERS, GROUPS, NOISE, SOURCES, SUMS, UPSAMPLED, style_names
 from dubline.errors import EngineUnavailable
 from dubline.settings import Settings
@@ -37,23 +38,28 @@ _EPSILON = 1e-5  # of the normalisation, as in the graph
 
 @dataclass(frozen=True)
 class Level:
-    """What a processor must have, and what a compiler is told then."""
+    """What a processor can: flags as Linux names them, and what a compiler is told."""
 
     name: str
     flags: frozenset[str]
     options: tuple[str, ...]
 
 
-_AVX2 = Level("avx2", processor.AVX2, ("-mavx2", "-mfma"))
-_VNNI = Level("vnni", processor.VNNI, (*_AVX2.options, "-mavx512f", "-mavx512vnni"))
-_AMX = Level("amx", processor.AMX, (*_VNNI.options, "-mamx-tile", "-mamx-int8"))
+_AVX2 = Level("avx2", frozenset({"avx2", "fma"}), ("-mavx2", "-mfma"))
+_VNNI = Level("vnni", _AVX2.flags | {"avx512f", "avx512_vnni"}, (*_AVX2.options, "-mavx512f", "-mavx512vnni"))
+_AMX = Level("amx", _VNNI.flags | {"amx_tile", "amx_int8"}, (*_VNNI.options, "-mamx-tile", "-mamx-int8"))
 _ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA = 158, 0x1023, 18  # Linux, asm/prctl.h; of x86-64
 
 
 @cache
 def levels() -> tuple[Level, ...]:
     """What this processor can run, the fastest first; what they compute is the same to the bit."""
-    can = tuple(level for level in (_AMX, _VNNI, _AVX2) if level.flags <= processor.flags())
+    try:
+        said = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ()
+    flags = set(next((line.split() for line in said.splitlines() if line.startswith("flags")), []))
+    can = tuple(level for level in (_AMX, _VNNI, _AVX2) if platform.machine() == "x86_64" and level.flags <= flags)
     return can[1:] if _AMX in can and not _tiles_are_allowed() else can
 
 
