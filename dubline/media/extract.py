@@ -131,7 +131,8 @@ def _bass_channel(layout: str) -> int:
 
 def on_timeline(sound: Any) -> Any:
     """Silence where the track's timestamps leave holes, from the media's time zero on."""
-    return sound.filter("aresample", **{"async": 1, "first_pts": 0, "min_hard_comp": _LEAST_GAP_S})
+    sound = sound.filter("aresample", **{"async": 1, "first_pts": 0, "min_hard_comp": _LEAST_GAP_S})
+    return sound.filter("asetnsamples", 32768, pad=0)
 
 
 def _stereo(sound: Any, rate_hz: int) -> Any:
