@@ -62,9 +62,10 @@ _DOING = re.compile(
     r"(?!par\b|mar\b|lugar\b|mulher\b|líder\b|colher\b|chanceler\b|flor\b)(\w+)(ar|er|ir|or)(?:-(se|me|nos|lhes?))?\b(?!-)",
     re.IGNORECASE,
 )
-# "a 42-line Bible" comes back as "Bíblia de 42-linha".
+# "a 42-line Bible" comes back as "Bíblia de 42-linha" or "Bíblia de 42 linha".
 _COUNTED = re.compile(
-    r"(?<![\w.,-])(\d+)-(linha|página|hora|ano|dia|minuto|segundo|semana|metro|quilômetro|milha|polegada|estrela|porta"
+    r"(?:(?<![\w.,-])(\d+)-|(?<=\bde )(\d{1,3}) )"
+    r"(linha|página|hora|ano|dia|minuto|segundo|semana|metro|quilômetro|milha|polegada|estrela|porta"
     r"|ponto|passo|pessoa|palavra|libra|grama|quilo|litro|grau|nota|parte|peça|roda|perna|cabeça|volta)\b(?!-)"
 )
 
@@ -74,7 +75,7 @@ def to_brazilian(text: str) -> str:
     text = _WORD.sub(_spelt, text)
     text = _OPEN.sub(lambda m: m[0].translate(_CLOSED), text)
     text = _PAST.sub("amos", text)
-    text = _COUNTED.sub(lambda m: f"{m[1]} {m[2]}{'' if m[1] == '1' else 's'}", text)
+    text = _COUNTED.sub(lambda m: f"{m[1] or m[2]} {m[3]}{'' if (m[1] or m[2]) == '1' else 's'}", text)
     text = _CONTROL.sub(r"\1controle", text)
     return _DOING.sub(_gerund, text)
 

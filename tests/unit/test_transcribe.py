@@ -178,6 +178,28 @@ def test_a_sentence_over_a_chunks_border_is_whole(end: str, begin: str, gap_s: f
     assert "".join(s.text for s in transcript.segments).strip() == joined
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later", "joined"),
+    [
+        ("It was produced there.", "", "process, produced"),
+        ("It was, Produced says, produced there.", "", "process, Produced"),  # somebody's name, too
+        (
+            "Nothing tells.",
+            "It was produced there.",
+            "process, Produced",
+        ),  # or too late: the line may be spoken by then
+    ],
+)
+def test_a_word_written_small_before_loses_its_capital_at_a_chunks_border(
+    earlier: str, later: str, joined: str
+) -> None:
+    plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
+    first = _words(5.0, "a", "similar", "process,")
+    chunks = [_words(1.0, *earlier.split()), first, _words(first.end_s + 0.1, "Produced", "blocks.", *later.split())]
+    results = [ChunkResult(language="en", language_probability=1.0, segments=(s,)) for s in chunks]
+    assert f"{joined} blocks." in " ".join(w.text.strip() for w in join(plan, results).words)
+
+
 def test_garbage_is_refused_and_silence_is_not() -> None:
     plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
     rows = tuple(

@@ -66,6 +66,7 @@ def test_checks_find_lost_numbers_and_untranslated_lines() -> None:
         ("Um espectro está a assombrar a Europa.", "Um espectro está assombrando a Europa."),
         ("Isso estava a tornar-se comum.", "Isso estava se tornando comum."),
         ("A Bíblia de 42-linha e a viagem de 1-dia.", "A Bíblia de 42 linhas e a viagem de 1 dia."),
+        ("A Bíblia de 42 linha, de 1 volume.", "A Bíblia de 42 linhas, de 1 volume."),
         ("A equipa sob controlo no Egipto.", "A equipe sob controle no Egito."),
     ],
 )
@@ -80,6 +81,7 @@ def test_european_portuguese_becomes_brazilian(european: str, brazilian: str) ->
         "O impacto do pacto, a característica, a ficção, a opção e a infecção.",
         "Também ninguém, porém, além do armazém: é um trem.",
         "O Project Gutenberg e a Factory, no Active Directory.",
+        "Na página 3 linha 5, de 1 hora, de 1,5 hora, de 0,5 grau e em maio de 2015 parte de 42 linhas.",
         "Lá está a mulher. Está a par disso, e eu controlo.",
     ],
 )
