@@ -19,6 +19,8 @@ from contextlib import suppress
 from typing import get_args
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_LATE = ("prefect.utilities.visualization", "anyio._backends._asyncio", "jiwer", "num2words", "sacrebleu.metrics.chrf")
+"""What would be imported when a first task is called, a first text compared."""
 MOST_BYTES = 128 * 1024
 """Of one message between worker and nest; more than the environment of a process ever is."""
 
@@ -31,9 +33,8 @@ def main() -> None:
     from dubline.errors import EngineUnavailable
     from dubline.media.ffmpeg import ffmpeg_path
 
-    # Prefect imports the second when a first task is called.
     flows = (spec.entrypoint.rpartition(".")[0] for spec in SPECS)
-    for name in ("prefect.flow_engine", "prefect.utilities.visualization", *flows):
+    for name in ("prefect.flow_engine", *_LATE, *flows):
         importlib.import_module(name)
     # What every run would look for: the engines that are installed, and ffmpeg.
     for kind in get_args(EngineKind):

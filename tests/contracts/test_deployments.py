@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,12 @@ def test_prefect_keeps_its_rows_where_it_is_told(
     monkeypatch.setenv("DUBLINE_HOME", str(tmp_path))
     values = prefect_environment(Settings())
     assert values["PREFECT_API_DATABASE_CONNECTION_URL"] == used.format(home=tmp_path)
+
+
+def test_a_client_without_tls_reads_one_certificate_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUBLINE_HOME", str(tmp_path))
+    name = "PREFECT_API_SSL_CERT_FILE"
+    plain = prefect_environment(Settings(), "http://127.0.0.1:4200/api")
+    assert len(ssl.create_default_context(cafile=plain[name]).get_ca_certs()) == 1
+    assert name not in prefect_environment(Settings(), "https://prefect.example/api")
+    assert name not in prefect_environment(Settings())
