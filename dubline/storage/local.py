@@ -62,16 +62,18 @@ class LocalStore:
             return False
         if stat.st_size != ref.size_bytes:
             return False
-        seen = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
         with self._lock:
-            if self._verified.get(ref.sha256) == seen:
+            if self._verified.get(ref.sha256) == _seen(stat):
                 return True
         with path.open("rb") as file:
             good = hashlib.file_digest(file, "sha256").hexdigest() == ref.sha256
         if good:
-            with self._lock:
-                self._verified[ref.sha256] = seen
+            self._know(ref.sha256, stat)
         return good
+
+    def _know(self, sha256: str, stat: os.stat_result) -> None:
+        with self._lock:
+            self._verified[sha256] = _seen(stat)
 
     def put_record(self, name: str, data: bytes) -> None:
         target = self._record_path(name)
@@ -139,6 +141,7 @@ class LocalStore:
             if not (self.holds(ref) and _is_fresh(target)):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._commit(file, temporary, target)
+                self._know(sha256, target.stat())  # it is what was counted on its way there
         return ref
 
     def _record_path(self, name: str) -> Path:
@@ -172,6 +175,10 @@ class LocalStore:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _seen(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
 def _is_fresh(path: Path) -> bool:
