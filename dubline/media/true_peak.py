@@ -38,29 +38,32 @@ class Peaks:
 
 
 def measure_peaks(path: Path, scale: float = 1.0) -> Peaks:
-    """The largest value at or between the samples of a file that libsndfile reads, on any channel.
+    """The largest value at or between the samples of a 16-bit file that libsndfile reads, on any channel.
 
     Memory does not grow with the length. `scale` is what the file's values are multiplied by.
     """
     peak, clipped, count = 0.0, 0, 0
+    unit = scale / 32768
     with soundfile.SoundFile(str(path)) as file:
-        held = np.zeros((_TAPS - 1, file.channels), np.float32)
-        while len(block := file.read(_FRAME * _BLOCK_FRAMES, dtype="float32", always_2d=True)):
-            block *= np.float32(scale)
-            clipped += int(np.count_nonzero(np.abs(block) >= _FULL_SCALE))
+        held = np.zeros((_TAPS - 1, file.channels), np.int16)
+        while len(read := file.read(_FRAME * _BLOCK_FRAMES, dtype="int16", always_2d=True)):
+            block = np.asarray(read, np.int16)
+            if max(int(block.max()), -int(block.min())) * unit >= _FULL_SCALE:
+                clipped += int(np.count_nonzero(np.abs(block * np.float32(unit)) >= _FULL_SCALE))
             count += block.size
             data = np.concatenate([held, block])
-            peak = _between(data, peak)
+            peak = _between(data, unit, peak)
             held = data[1 - _TAPS :]
-        return Peaks(_between(np.concatenate([held, np.zeros_like(held)]), peak), clipped / max(1, count))
+        return Peaks(_between(np.concatenate([held, np.zeros_like(held)]), unit, peak), clipped / max(1, count))
 
 
-def _between(data: NDArray[np.float32], peak: float) -> float:
+def _between(data: NDArray[np.int16], unit: float, peak: float) -> float:
     """The larger of `peak` and what the filter makes of (samples, channels), in those frames that may exceed it."""
     count = -(-(len(data) - _TAPS + 1) // _FRAME)
-    padded = np.zeros(((count + 1) * _FRAME, data.shape[1]), np.float32)
+    padded = np.zeros(((count + 1) * _FRAME, data.shape[1]), np.int16)
     padded[: len(data)] = data
-    levels = np.abs(padded).reshape(count + 1, -1).max(axis=1)
+    frames = padded.reshape(count + 1, -1)
+    levels = np.maximum(frames.max(axis=1), -frames.min(axis=1).astype(np.float64)) * unit
     peak = max(peak, float(levels.max()))
     reached = np.maximum(levels[:-1], levels[1:]) * _MOST_GAIN  # a frame's last windows reach into the next
     order = np.argsort(-reached)
@@ -68,5 +71,6 @@ def _between(data: NDArray[np.float32], peak: float) -> float:
     for frame in order:
         if reached[frame] <= peak:
             break
-        peak = max(peak, float(np.abs(windows[frame * _FRAME : (frame + 1) * _FRAME] @ _FILTER.T).max()))
+        part = windows[frame * _FRAME : (frame + 1) * _FRAME] * np.float32(unit)
+        peak = max(peak, float(np.abs(part @ _FILTER.T).max()))
     return peak

@@ -67,7 +67,8 @@ def _match(levels: NDArray[np.float32], place: Placement, rate_hz: int, path: Pa
 def _line_levels(path: Path, place: Placement, rate_hz: int, count: int) -> NDArray[np.float64]:
     """Level in dB of every 10 ms of a line as it was laid: each phrase at its place and at its pace."""
     samples, own_hz = soundfile.read(str(path), dtype="float32", always_2d=True)
-    sums = np.concatenate([[0.0], np.cumsum(np.mean(samples, axis=1, dtype=np.float64) ** 2)])
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    sums = np.concatenate([[0.0], np.cumsum(np.square(mono, dtype=np.float64))])
     at_s = np.arange(count + 1) * FRAME_S
     edges = np.zeros(count + 1, int)
     for part in place.parts:  # the last one that has begun counts; where it has ended nothing more sounds

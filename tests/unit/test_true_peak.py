@@ -13,7 +13,7 @@ from dubline.media.true_peak import measure_peaks
 
 def _written(folder: Path, samples: np.ndarray, rate_hz: int = 48_000) -> Path:
     path = folder / "sound.wav"
-    soundfile.write(str(path), samples, rate_hz, subtype="FLOAT")
+    soundfile.write(str(path), samples, rate_hz, subtype="PCM_16")
     return path
 
 
@@ -33,6 +33,9 @@ def test_what_is_left_alone_holds_no_peak(tmp_path: Path, monkeypatch: pytest.Mo
     for place in (0, 255, 256, 9_999, 20_010):
         sound = noise.copy()
         sound[max(0, place - 1) : place + 2, 1] = 0.8
+        sound = np.round(sound * 32768).clip(-32768, 32767).astype(np.int16)
+        path = _written(tmp_path, sound)
+        sound = sound / np.float32(32768)
         padded = np.concatenate([np.zeros((11, 2), np.float32), sound, np.zeros((11, 2), np.float32)])
         whole = max(
             float(np.abs(np.convolve(padded[:, channel], phase[::-1], mode="valid")).max())
@@ -41,7 +44,7 @@ def test_what_is_left_alone_holds_no_peak(tmp_path: Path, monkeypatch: pytest.Mo
         )
         for frames in (1, 3, 2048):
             monkeypatch.setattr(true_peak, "_BLOCK_FRAMES", frames)
-            found = measure_peaks(_written(tmp_path, sound)).true_peak
+            found = measure_peaks(path).true_peak
             assert found == pytest.approx(max(whole, float(np.abs(sound).max())), rel=1e-5)
 
 
