@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 _BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE})
-_RETRIES = 3
+_RETRIES = 5
 _LONGEST_WAIT_S = 3.0
 _BACKLOG = timedelta(minutes=1)
 
@@ -98,4 +98,4 @@ class PrefectRest:
 
 def _wait_s(answer: httpx.Response, attempt: int) -> float:
     said = answer.headers.get("Retry-After", "")
-    return min(float(said) if said.isdigit() else 0.2 * 2**attempt, _LONGEST_WAIT_S)
+    return min(float(said) if said.isdigit() else 0.05 * 2**attempt, _LONGEST_WAIT_S)
