@@ -244,7 +244,7 @@ def _soon_again(app: ASGIApp) -> ASGIApp:
     """Prefect's server, telling clients to ask again soon where two transactions met.
 
     SQLite refuses one that read before another one wrote (SQLITE_BUSY_SNAPSHOT), at once and whatever its timeout; the
-    server answers 503, and Prefect's clients would wait 2 s. In 120 jobs, one after the other, there were 22 such answers.
+    server answers 503, and Prefect's clients would wait 2 s. 120 jobs, one after the other, met 22 such answers.
     """
 
     async def serve_soon(scope: Scope, receive: Receive, send: Send) -> None:

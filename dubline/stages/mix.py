@@ -28,7 +28,7 @@ from dubline.stages.voice import Voice
 
 _PART_STEPS = 5000  # of about a millisecond
 _STEREO_OF_MONO_DB = 3.01  # BS.1770 adds the power of both channels
-_GAIN_STEP_DB = 0.5  # of the voice: an edited line hardly ever changes what is heard elsewhere, so that may be kept
+_GAIN_STEP_DB = 0.5  # of the voice; an edited line changes it by hundredths, and with it all that is heard
 _GAIN_DIGITS = 6  # of the bed's gain, so that rounding in the last bit makes no other part of it
 
 
@@ -62,12 +62,13 @@ class KeptMix:
     """The sound of an earlier render, and what is known of it.
 
     `parts` tells by what a part was made of at which sample it begins there, and how many of its blocks the limiter
-    touched; `levels` how loud each phrase is, by its mark.
+    touched; `levels` how loud each phrase is, by its mark; `gain_db` by how much the voice was raised.
     """
 
     sound: Path
     parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     levels: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    gain_db: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,10 @@ def mix(
     gain_db = 0.0
     if source_lufs is not None and voice_lufs is not None:
         gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
-        gain_db = round(gain_db / _GAIN_STEP_DB) * _GAIN_STEP_DB
+        if known.gain_db is not None and abs(gain_db - known.gain_db) <= _GAIN_STEP_DB:
+            gain_db = known.gain_db
+        else:
+            gain_db = round(gain_db / _GAIN_STEP_DB) * _GAIN_STEP_DB
     treatment = _treatment(background, separated, has_lines=bool(timeline.placements))
     if treatment in ("kept", "muted"):
         duck_db = 0.0 if treatment == "kept" else -120.0

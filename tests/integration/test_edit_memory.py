@@ -53,7 +53,10 @@ def _wav(store: LocalStore, folder: Path, pcm: np.ndarray) -> ArtifactRef:
 def test_a_second_render_mixes_the_changed_parts_only(
     store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is made of an earlier sound is to the bit what is made without it: peaks, ducking and level as well."""
+    """What is made of an earlier sound is to the bit what is made without it: peaks, ducking and level as well.
+
+    But for the voice's gain, which stays near what it was: else a softer line would change all others.
+    """
     stretched: list[int] = []
     stretch = voice.stretch_many
     monkeypatch.setattr(
@@ -81,7 +84,10 @@ def test_a_second_render_mixes_the_changed_parts_only(
         for n, span in enumerate(spans)
     )
     timeline = _policies.save(Timeline(sample_rate_hz=RATE_HZ, total_samples=60 * RATE_HZ, placements=placements))
-    sounds = [_wav(store, tmp_path, 0.1 * rng.standard_normal((5 * RATE_HZ, 1))) for _ in range(count + 1)]
+    noises = [0.1 * rng.standard_normal((5 * RATE_HZ, 1)) for _ in range(count + 1)]
+    sounds = [_wav(store, tmp_path, noise) for noise in (*noises, *(0.95 * n for n in noises), 0.5 * noises[6])]
+
+    gains_db: list[float] = []
 
     def render(*chosen: int, language: str = "pt-BR", refresh: bool = False) -> tuple[int, str]:
         stretched.clear()
@@ -110,6 +116,7 @@ def test_a_second_render_mixes_the_changed_parts_only(
             )
         )
         assert done.facts.limited_share > 0
+        gains_db.append(done.facts.voice_gain_db)
         return sum(stretched), done.audio.sha256
 
     whole, first = render(0, 1, 2, 3, 4, 5)
@@ -121,6 +128,15 @@ def test_a_second_render_mixes_the_changed_parts_only(
     assert render(0, 1, 2, 3, 4, 5)[1] == first
     assert render(0, 1, 2, 6, 4, 5, refresh=True) == (count, changed)
     assert render(0, 1, 2, 6, 4, 5, language="es") == (count, changed)
+    assert len(set(gains_db)) == 1
+    for number in range(count):  # one line after the other becomes softer, by 0.45 dB each
+        assert render(*(n + 7 if n <= number else n for n in range(count)))[0] <= 2
+    assert len(set(gains_db)) == 1
+    assert render(*range(7, 13), refresh=True)[0] == count
+    kept_db, exact_db = gains_db[-2:]
+    assert exact_db - kept_db == pytest.approx(0.5)  # where the steps of a gain made anew lie
+    assert render(14, 14, 14, 14, 14, 14)[0] == count
+    assert gains_db[-1] - kept_db > 4
 
 
 def test_a_second_render_encodes_the_changed_parts_only(
