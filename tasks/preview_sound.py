@@ -19,7 +19,7 @@ class SoundResult(StageResult):
     artifacts: tuple[Artifact, ...]
 
 
-@stage_task("preview", 1, name="preview sound")
+@stage_task("preview", 2, name="preview sound")
 def preview_sound(request: SoundRequest) -> SoundResult:
     """What the dub sounds like, to be looked at and heard at once."""
     with workspace() as work:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import soundfile
 
 from dubline.cancel import STOP, StopToken
@@ -98,21 +97,20 @@ def listen(audio: Path, clip: Path | None, clip_at_s: float, *, work_dir: Path, 
     with Scratch(work_dir) as scratch:
         sound = argv.source(scratch.link(audio), is_timed=False, ss=f"{clip_at_s:.3f}", t=_CLIP_S)
         streams = [argv.source(scratch.link(clip))["v:0"], sound["a:0"]]
-        both = argv.sink(
-            streams, "clip.mp4", "mp4", vcodec="copy", acodec="aac", ac=2, movflags="+faststart", **{"b:a": "96k"}
-        )
+        encoding = {"c:v": "copy", "c:a": "aac", "b:a": "96k", "aac_coder": "fast"}
+        both = argv.sink(streams, "clip.mp4", "mp4", ac=2, movflags="+faststart", **encoding)
         run_ffmpeg(argv.arguments(both), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
         path = scratch.move("clip.mp4", work_dir / "clip.mp4")
     return [*items, Item("clip", "clip.mp4", path, "video/mp4")]
 
 
 def waveform(audio: Path, count: int = _PEAKS) -> list[float]:
-    """Peak (0 … 1) of each of at most `count` equal parts of a sound file, over all channels."""
+    """Peak (0 … 1) of each of at most `count` equal parts of a 16-bit sound file, over all channels."""
     peaks: list[float] = []
     with soundfile.SoundFile(str(audio)) as file:
         size = max(1, -(-file.frames // count))
-        while len(block := file.read(size, dtype="float32", always_2d=True)):
-            peaks.append(round(min(1.0, float(np.abs(block).max())), 3))
+        while len(block := file.read(size, dtype="int16", always_2d=True)):
+            peaks.append(round(max(int(block.max()), -int(block.min())) / 32768, 3))
     return peaks
 
 

@@ -153,12 +153,13 @@ def build_report(
         sound = decoding.result()
         pcm = sound.mono
         measuring = beside.submit(sound.peaks)
-        matches = match_lines(envelope(pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
-        leak = Leak(None, (None,) * len(spans))
+        leaking = None
         if original is not None:
-            leak = measure_leak(sound.stereo, *original.result(), inputs.transcript.speech, spans)
+            leaking = beside.submit(measure_leak, sound.stereo, *original.result(), inputs.transcript.speech, spans)
+        matches = match_lines(envelope(pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
         facts = measure_sound(pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
         peaks = measuring.result()
+        leak = leaking.result() if leaking is not None else Leak(None, (None,) * len(spans))
         output_media, picture = looking.result()
         heard = listening.result()
     on_heard(heard.by_line)
