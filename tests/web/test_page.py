@@ -66,7 +66,7 @@ def test_drop_a_file_watch_it_and_play_the_dub(page: Page, stack: Stack) -> None
     assert page.locator("video").evaluate("v => v.muted")
     assert abs(seconds_of(page, "video") - seconds_of(page, "audio")) < 0.4
     page.get_by_role("group", name="Sound").get_by_role("button").first.click()
-    assert not page.locator("video").evaluate("v => v.muted")
+    until(page, "!document.querySelector('video').muted")  # the page does so after it has painted
 
     page.get_by_label("Subtitles").select_option("Brazilian Portuguese")
     until(page, "[...document.querySelector('video').textTracks].some(t => t.mode == 'showing' && t.cues?.length)")
