@@ -18,6 +18,7 @@ from flows._speaking import Speaking
 from tasks._policies import load
 from tasks._progress import TRACKER
 from tasks._run import Started, finish, run
+from tasks.extract_audio import BedResult
 from tasks.preview_beginning import BeginningRequest, preview_beginning
 from tasks.synthesize_speech import SynthesizeResult
 from tasks.transcribe_speech import RecogniseResult
@@ -43,9 +44,16 @@ class Ahead:
     """
 
     def __init__(
-        self, listening: Listening, speaking: Speaking, *, target: str, options: DubOptions, settings: Settings
+        self,
+        listening: Listening,
+        bed: BedResult,
+        speaking: Speaking,
+        *,
+        target: str,
+        options: DubOptions,
+        settings: Settings,
     ) -> None:
-        self._listening, self._speaking = listening, speaking
+        self._listening, self._bed, self._speaking = listening, bed, speaking
         self._target, self._options, self._settings = target, options, settings
         self._language = ""
         self._lines: list[Line] = []
@@ -166,17 +174,17 @@ class Ahead:
         if not early:
             return
         await self._finish(speaking)
-        source, sound = self._listening.source, self._listening.sound
+        source = self._listening.source
         held = self.holds(early)
         request = BeginningRequest(
             source=source.source,
             media=source.media,
-            bed=sound.bed,
-            levels=sound.levels,
+            bed=self._bed.bed,
+            levels=self._bed.levels,
             transcript=part.transcript,
             utterances=tuple(line.utterance for line in early),
             spoken=tuple(self._held(whole, own) for whole, own in held.items()),
-            rate_hz=sound.rate_hz,
+            rate_hz=self._bed.rate_hz,
             profile=self._options.profile,
             background=self._options.background,
             target=self._target,

@@ -12,7 +12,7 @@ from dubline.stages.transcribe import Chunk, SpeechPlan, agreed_language
 from tasks._policies import load
 from tasks._run import Started, finish, recall, run, start
 from tasks.diarize_speakers import DiarizeRequest, DiarizeResult, diarize_speakers
-from tasks.extract_audio import ExtractRequest, ExtractResult, extract_audio
+from tasks.extract_audio import SpeechRequest, SpeechResult, extract_speech_audio
 from tasks.ingest_video import IngestResult
 from tasks.segment_speech import SegmentRequest, SegmentResult, segment_speech
 from tasks.transcribe_speech import (
@@ -33,7 +33,7 @@ class Listening:
     """What is known before a word is: the sound, where and, with a diarizer, who speaks; and how to go on."""
 
     source: IngestResult
-    sound: ExtractResult
+    sound: SpeechResult
     detected: DetectResult
     plan: SpeechPlan
     told_apart: DiarizeResult | None
@@ -69,7 +69,7 @@ async def listen(
     diarizer: EngineChoice | None = None,
     speakers: int | None = None,
 ) -> Listening:
-    """Extract the sound, find the speech, and with a diarizer who speaks.
+    """Extract the sound for the recogniser, find the speech, and with a diarizer who speaks.
 
     Args:
         source: What ingest gave.
@@ -85,8 +85,8 @@ async def listen(
         DublineError: the reason why a stage failed.
     """
     common = {"scope": scope}
-    asked = ExtractRequest(source=source.source, media=source.media, audio_index=audio_index, **common)
-    sound = await run(extract_audio, asked, **fresh)
+    asked = SpeechRequest(source=source.source, media=source.media, audio_index=audio_index, **common)
+    sound = await run(extract_speech_audio, asked, **fresh)
     detected = await run(find_speech_spans, DetectRequest(stt=sound.stt, **common), **fresh)
     told_apart = None
     if diarizer is not None:

@@ -22,6 +22,7 @@ from tasks._policies import load
 from tasks._progress import TRACKER
 from tasks._run import finish, is_done, run, start
 from tasks.build_report import ReportRequest, build_report
+from tasks.extract_audio import BedRequest, extract_bed_audio
 from tasks.fit_speech import FitRequest, fit_speech
 from tasks.ingest_video import IngestRequest, ingest_video
 from tasks.judge_translation import JudgeRequest, judge_translation
@@ -64,6 +65,10 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     source = await run(ingest_video, IngestRequest(source_uri=params.source_uri, **common), **fresh)
     media = source.media
     audio_index = choose_audio(media, source_language=wanted, target_language=target)
+    # Beside the finding of speech, which needs none of it.
+    bedding = start(
+        extract_bed_audio, BedRequest(source=source.source, media=media, audio_index=audio_index, **common), **fresh
+    )
     listening = await listen(
         source,
         audio_index=audio_index,
@@ -74,14 +79,14 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         diarizer=diarizer,
         speakers=options.speakers if isinstance(options.speakers, int) else None,
     )
-    sound = listening.sound
+    sound = await finish(bedding)
     speakers = load(listening.speakers, Speakers).speakers if listening.speakers else ()
     speaking = Speaking(tts, target, options, speakers, settings, common=common, refresh=params.refresh)
 
     # What a person edits has been watched before, and most of it is made: nothing is gained ahead.
     ahead = None
     if listening.plan.head and not options.edits:
-        ahead = Ahead(listening, speaking, target=target, options=options, settings=settings)
+        ahead = Ahead(listening, sound, speaking, target=target, options=options, settings=settings)
         results = await ahead.recognise(params.job_id)
     else:
         results = [await finish(future) for future in recognise(listening, listening.plan.chunks)]
@@ -248,6 +253,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     previewing = previewing or start(preview_sound, heard_with(picture), **fresh)
     texts, translation, judged = await finish(writing), await finish(translating), await finish(judging)
     parts = (
+        sound,
         base,
         *((lines,) if options.edits else ()),
         *made,

@@ -1,11 +1,11 @@
-"""extract: the bed at full rate and the recogniser's audio, both straight from the source."""
+"""extract: the bed at full rate and the recogniser's audio, each straight from the source."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dubline.media.extract import extract_audio as extract
+from dubline.media.extract import STT_RATE_HZ, extract_bed, extract_speech
 from dubline.models import ArtifactRef, MediaInfo
 from tasks._policies import StageRequest, StageResult, stage_task, store, workspace
 from tasks._progress import TRACKER
@@ -13,43 +13,61 @@ from tasks._progress import TRACKER
 _LEVELS = "<f4"
 
 
-class ExtractRequest(StageRequest):
+class BedRequest(StageRequest):
     source: ArtifactRef
     media: MediaInfo
     audio_index: int
 
 
-class ExtractResult(StageResult):
+class BedResult(StageResult):
     bed: ArtifactRef
-    stt: ArtifactRef
     levels: ArtifactRef
     rate_hz: int
     samples: int
+
+
+class SpeechRequest(StageRequest):
+    source: ArtifactRef
+    media: MediaInfo
+    audio_index: int
+
+    def identity(self):
+        return {**self.model_dump(mode="json"), "rate_hz": STT_RATE_HZ}  # else its key would be the bed's
+
+
+class SpeechResult(StageResult):
+    stt: ArtifactRef
     downmix: str
 
 
-@stage_task("extract", 2, name="extract audio")
-def extract_audio(request: ExtractRequest) -> ExtractResult:
-    """Decode the chosen track twice: for the mix and for the recogniser."""
+@stage_task("extract", 3, name="extract bed")
+def extract_bed_audio(request: BedRequest) -> BedResult:
+    """Decode the chosen track for the mix."""
     with workspace() as work:
-        bed, stt = work / "bed.wav", work / "stt.wav"
-        done = extract(
+        bed = work / "bed.wav"
+        done = extract_bed(store().fetch(request.source), request.media, request.audio_index, bed, work_dir=work)
+        return BedResult(
+            bed=store().put_file(bed, "audio/wav"),
+            levels=put_levels(done.lufs),
+            rate_hz=done.rate_hz,
+            samples=done.samples,
+        )
+
+
+@stage_task("extract", 3, name="extract speech")
+def extract_speech_audio(request: SpeechRequest) -> SpeechResult:
+    """Decode the chosen track for the recogniser."""
+    with workspace() as work:
+        stt = work / "stt.wav"
+        downmix = extract_speech(
             store().fetch(request.source),
             request.media,
             request.audio_index,
-            bed,
             stt,
             work_dir=work,
             on_progress=lambda at_s: TRACKER.set("extract", at_s / request.media.duration_s, "Extracting the sound"),
         )
-        return ExtractResult(
-            bed=store().put_file(bed, "audio/wav"),
-            stt=store().put_file(stt, "audio/wav"),
-            levels=put_levels(done.bed_lufs),
-            rate_hz=done.rate_hz,
-            samples=done.samples,
-            downmix=done.downmix,
-        )
+        return SpeechResult(stt=store().put_file(stt, "audio/wav"), downmix=downmix)
 
 
 def put_levels(lufs: NDArray[np.float64]) -> ArtifactRef:

@@ -1,4 +1,4 @@
-"""Decodes one audio track twice, losslessly: the bed at full rate, and 16 kHz mono for the recogniser."""
+"""Decodes one audio track, losslessly: to the bed at full rate, and to 16 kHz mono for the recogniser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dubline.media.loudness import metered, read_momentary
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
 from dubline.media.timeline import anchors
-from dubline.models import MediaInfo
+from dubline.models import MediaInfo, StreamInfo
 
 Downmix = Literal["mix", "left", "right", "difference", "centre", "loudest"]
 
@@ -31,13 +31,12 @@ _LEAST_GAP_S = 0.03
 
 
 @dataclass(frozen=True)
-class Extracted:
-    """The bed's rate, exact length in samples and momentary loudness, and how the recogniser's mono came about."""
+class Bed:
+    """The bed's rate, exact length in samples and momentary loudness."""
 
     rate_hz: int
     samples: int
-    downmix: Downmix
-    bed_lufs: NDArray[np.float64]
+    lufs: NDArray[np.float64]
 
 
 def bed_rate(source_rate_hz: int) -> int:
@@ -45,61 +44,88 @@ def bed_rate(source_rate_hz: int) -> int:
     return 44_100 if source_rate_hz == 44_100 else 48_000
 
 
-def extract_audio(
+def extract_bed(
+    source: Path, info: MediaInfo, audio_index: int, out: Path, *, work_dir: Path, stop: StopToken = STOP
+) -> Bed:
+    """Write the bed: stereo, 16-bit WAV on the media's timeline.
+
+    It starts at the media's time zero, whatever the track's own start: a late track gets silence before it, holes are
+    filled, and the end is padded or cut to the media's length, to a sample.
+
+    Raises:
+        MediaError: the track cannot be decoded.
+        Cancelled: somebody asked to stop.
+    """
+    rate_hz = bed_rate(info.stream(audio_index).sample_rate_hz)
+    samples = round(info.duration_s * rate_hz)
+    with Scratch(work_dir) as scratch:
+        container = argv.source(scratch.link(source))
+        anchored = anchors(info, container, {audio_index})
+        sound = on_timeline(container[str(audio_index)]).filter("aresample", rate_hz, ochl="stereo")
+        # Loudness is measured on the way: no pass of its own.
+        split = fitted(sound, samples).filter_multi_output("asplit", 2)
+        run_ffmpeg(
+            argv.arguments(_wav(split[0], "out.wav"), metered(split[1], "levels.txt"), *anchored),
+            deadline_s=60 + info.duration_s,
+            cwd=scratch.path,
+            stop=stop,
+        )
+        lufs = read_momentary((scratch.path / "levels.txt").read_bytes())
+        scratch.move("out.wav", out)
+    return Bed(rate_hz=rate_hz, samples=samples, lufs=lufs)
+
+
+def extract_speech(
     source: Path,
     info: MediaInfo,
     audio_index: int,
-    bed_path: Path,
-    stt_path: Path,
+    out: Path,
     *,
     work_dir: Path,
     stop: StopToken = STOP,
     on_progress: Callable[[float], None] | None = None,
-) -> Extracted:
-    """Write the bed (stereo) and the recogniser's audio (mono), both 16-bit WAV on the media's timeline.
+) -> Downmix:
+    """Write the recogniser's audio: mono, 16-bit WAV, on the same timeline as the bed.
 
-    Both start at the media's time zero, whatever the track's own start: a late track gets silence before it, holes
-    are filled, and both are padded or cut to the media's length, to a sample.
+    A decoding of its own, though the bed is decoded too: speech is looked for while the bed is still made.
+
+    Returns:
+        How the mono came about.
 
     Raises:
         MediaError: the track cannot be decoded.
         Cancelled: somebody asked to stop.
     """
     track = info.stream(audio_index)
-    rate_hz = bed_rate(track.sample_rate_hz)
-    samples, stt_samples = round(info.duration_s * rate_hz), round(info.duration_s * STT_RATE_HZ)
+    samples = round(info.duration_s * STT_RATE_HZ)
     deadline_s = 60 + info.duration_s
     with Scratch(work_dir) as scratch:
         container = argv.source(scratch.link(source))
         anchored = anchors(info, container, {audio_index})
         sound = container[str(audio_index)]
         # Levels of every channel, and of the plain downmix, are measured on the way: no pass of their own.
-        sound = on_timeline(sound).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
-        split = sound.filter_multi_output("asplit", 2)
-        bed = fitted(_stereo(split[0], rate_hz), samples).filter_multi_output("asplit", 2)
         # In float the resampler mixes at full level: with many channels the plain sum would be 20 dB too quiet.
         sample_format = "fltp" if track.channels > 2 else "s16"
-        mono = split[1].filter("aresample", STT_RATE_HZ, ochl="mono", osf=sample_format)
-        mono = fitted(mono, stt_samples).filter("astats", measure_perchannel="RMS_level", measure_overall="none")
+        mono = _levelled(on_timeline(sound), track).filter("aresample", STT_RATE_HZ, ochl="mono", osf=sample_format)
+        mono = _levelled(fitted(mono, samples), track)
         done = run_ffmpeg(
-            argv.arguments(_wav(bed[0], "out0.wav"), _wav(mono, "out1.wav"), metered(bed[1], "levels.txt"), *anchored),
+            argv.arguments(_wav(mono, "out.wav"), *anchored),
             deadline_s=deadline_s,
             cwd=scratch.path,
             stop=stop,
             on_progress=on_progress,
         )
-        channels, plain_db = _levels(done.stderr_tail)
-        downmix, pan = choose_downmix(channels, plain_db, track.channel_layout)
+        downmix, pan = choose_downmix(*_levels(done.stderr_tail), track.channel_layout)
         if pan:
-            better = on_timeline(container[str(audio_index)]).filter("pan", args=pan)
-            better = fitted(better.filter("aresample", STT_RATE_HZ), stt_samples)
+            better = on_timeline(sound).filter("pan", args=pan).filter("aresample", STT_RATE_HZ)
             run_ffmpeg(
-                argv.arguments(_wav(better, "out1.wav"), *anchored), deadline_s=deadline_s, cwd=scratch.path, stop=stop
+                argv.arguments(_wav(fitted(better, samples), "out.wav"), *anchored),
+                deadline_s=deadline_s,
+                cwd=scratch.path,
+                stop=stop,
             )
-        bed_lufs = read_momentary((scratch.path / "levels.txt").read_bytes())
-        scratch.move("out0.wav", bed_path)
-        scratch.move("out1.wav", stt_path)
-    return Extracted(rate_hz=rate_hz, samples=samples, downmix=downmix, bed_lufs=bed_lufs)
+        scratch.move("out.wav", out)
+    return downmix
 
 
 def choose_downmix(channels_db: list[float], plain_db: float, layout: str) -> tuple[Downmix, str]:
@@ -135,10 +161,6 @@ def on_timeline(sound: Any) -> Any:
     return sound.filter("asetnsamples", 32768, pad=0)
 
 
-def _stereo(sound: Any, rate_hz: int) -> Any:
-    return sound.filter("aresample", rate_hz, ochl="stereo")
-
-
 def fitted(sound: Any, samples: int) -> Any:
     """Padded with silence or cut to this many samples."""
     return sound.filter("apad", whole_len=samples).filter("atrim", end_sample=samples)
@@ -146,6 +168,13 @@ def fitted(sound: Any, samples: int) -> Any:
 
 def _wav(sound: Any, name: str) -> Any:
     return argv.sink([sound], name, "wav", acodec="pcm_s16le", rf64="auto")
+
+
+def _levelled(sound: Any, track: StreamInfo) -> Any:
+    """With its level measured, where there are channels to choose among."""
+    if track.channels == 1:
+        return sound
+    return sound.filter("astats", measure_perchannel="RMS_level", measure_overall="none")
 
 
 def _levels(log: str) -> tuple[list[float], float]:

@@ -20,7 +20,7 @@ import pytest
 
 from dubline.errors import DublineError, InputError, MediaError
 from dubline.media import argv
-from dubline.media.extract import extract_audio
+from dubline.media.extract import extract_bed, extract_speech
 from dubline.media.mux import mux
 from dubline.media.probe import check_dubbable, probe
 from dubline.media.runner import run_ffmpeg
@@ -334,7 +334,8 @@ def _dub(source: Path, work: Path) -> str:
         check_dubbable(info)
         bed = work / "bed.wav"
         track = next(s for s in info.audio if s.is_decodable)
-        extract_audio(source, info, track.index, bed, work / "stt.wav", work_dir=work)
+        extract_speech(source, info, track.index, work / "stt.wav", work_dir=work)
+        extract_bed(source, info, track.index, bed, work_dir=work)
         done = mux(source, info, bed, work_dir=work, target_language="es")
     except DublineError as error:
         return error.code

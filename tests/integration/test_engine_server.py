@@ -21,7 +21,7 @@ import pytest
 import tasks._engines
 from dubline import ledger
 from dubline.cancel import STOP
-from dubline.engines import simulated, wire
+from dubline.engines import remote, simulated, wire
 from dubline.engines.remote import Connection, RemoteDiarize, RemoteMt, RemoteStt, RemoteTts
 from dubline.errors import Cancelled, EngineError, InputError
 from dubline.models import EngineChoice, Span
@@ -265,15 +265,15 @@ def test_stop_breaks_a_call_off(start: Start) -> None:
 
 
 def test_prints_of_voices_come_back_in_their_shape(plain: Server) -> None:
-    remote = RemoteDiarize(plain.connection, choice("diarize"))
+    there = RemoteDiarize(plain.connection, choice("diarize"))
     at = np.arange(16_000) / 16_000
     audio = np.concatenate([np.sin(2 * np.pi * f * at) for f in (150.0, 600.0)]).astype(np.float32)
     spans = [Span(start_s=0, end_s=0.9), Span(start_s=0.1, end_s=1), Span(start_s=1.05, end_s=2)]
-    prints = remote.embed(audio, spans)
+    prints = there.embed(audio, spans)
     likeness = prints @ prints.T
     assert likeness[0, 1] > 0.9
     assert likeness[0, 2] < 0.5
-    assert remote.embed(audio, []).shape == (0, prints.shape[1])
+    assert there.embed(audio, []).shape == (0, prints.shape[1])
 
 
 def test_idle_models_are_unloaded(start: Start) -> None:
@@ -301,6 +301,7 @@ def test_it_stops_cleanly_and_only_one_holds_a_socket(start: Start, number: int)
 
 def test_tasks_use_it_and_their_time_is_counted(plain: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks._engines, "get_settings", lambda: Settings(engine_socket=plain.socket))
+    monkeypatch.setitem(remote._connections, plain.socket, plain.connection)  # which is closed at the end
     began_s = time.time()
     with tasks._engines.engine(choice("tts")) as voice:
         assert isinstance(voice, RemoteTts)

@@ -15,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from dubline.media import argv
-from dubline.media.extract import STT_RATE_HZ, Extracted, extract_audio
+from dubline.media.extract import STT_RATE_HZ, Bed, Downmix, extract_bed, extract_speech
 from dubline.media.finished import RATE_HZ, decode_excerpts, decode_mono
 from dubline.media.loudness import gated_lufs, momentary
 from dubline.media.probe import probe
@@ -28,7 +28,8 @@ from dubline.settings import Settings
 @dataclass(frozen=True)
 class Taken:
     info: MediaInfo
-    facts: Extracted
+    facts: Bed
+    downmix: Downmix
     bed: NDArray[np.float64]
     stt: NDArray[np.float64]
 
@@ -47,7 +48,8 @@ def take(media_dir: Path, tmp_path: Path) -> Callable[[str], Taken]:
         source = media_dir / name
         info = probe(source, Settings())
         bed, stt = tmp_path / "bed.wav", tmp_path / "stt.wav"
-        facts = extract_audio(source, info, info.audio[-1].index, bed, stt, work_dir=tmp_path)
+        facts = extract_bed(source, info, info.audio[-1].index, bed, work_dir=tmp_path)
+        downmix = extract_speech(source, info, info.audio[-1].index, stt, work_dir=tmp_path)
         bed_pcm, bed_rate = soundfile.read(bed)
         stt_pcm, stt_rate = soundfile.read(stt)
         assert (bed_rate, stt_rate) == (facts.rate_hz, STT_RATE_HZ)
@@ -56,9 +58,9 @@ def take(media_dir: Path, tmp_path: Path) -> Callable[[str], Taken]:
         assert stt_pcm.shape == (round(info.duration_s * STT_RATE_HZ),)
         measured = momentary(bed)  # what was measured on the way is the bed's own
         is_loud = measured > -60
-        assert (facts.bed_lufs.shape, is_loud.any()) == (measured.shape, (facts.bed_lufs > -60).any())
-        np.testing.assert_allclose(facts.bed_lufs[is_loud], measured[is_loud], atol=0.1)
-        return Taken(info, facts, bed_pcm, stt_pcm)
+        assert (facts.lufs.shape, is_loud.any()) == (measured.shape, (facts.lufs > -60).any())
+        np.testing.assert_allclose(facts.lufs[is_loud], measured[is_loud], atol=0.1)
+        return Taken(info, facts, downmix, bed_pcm, stt_pcm)
 
     return run
 
@@ -76,9 +78,11 @@ def test_late_sound_keeps_its_delay_in_a_transport_stream(media_dir: Path, tmp_p
     run_ffmpeg(words, deadline_s=30.0, cwd=tmp_path)
     source, bed, stt = tmp_path / "late.ts", tmp_path / "bed.wav", tmp_path / "stt.wav"
     info = probe(source, Settings())
-    extract_audio(source, info, info.audio[0].index, bed, stt, work_dir=tmp_path)
-    pcm, rate = soundfile.read(bed)
-    assert np.flatnonzero(np.abs(pcm).max(axis=1) > 0.003)[0] / rate == pytest.approx(2.49, abs=0.05)
+    extract_bed(source, info, info.audio[0].index, bed, work_dir=tmp_path)
+    extract_speech(source, info, info.audio[0].index, stt, work_dir=tmp_path)
+    for path in (bed, stt):
+        pcm, rate = soundfile.read(path, always_2d=True)
+        assert np.flatnonzero(np.abs(pcm).max(axis=1) > 0.003)[0] / rate == pytest.approx(2.49, abs=0.05)
 
 
 def test_a_hole_is_filled_with_silence(take: Callable[[str], Taken]) -> None:
@@ -105,7 +109,7 @@ def test_a_hole_is_filled_with_silence(take: Callable[[str], Taken]) -> None:
 )
 def test_no_downmix_loses_the_voice(take: Callable[[str], Taken], name: str, downmix: str) -> None:
     taken = take(name)
-    assert taken.facts.downmix == downmix
+    assert taken.downmix == downmix
     assert taken.stt_db() > -40
     if downmix == "difference":
         assert _db(taken.bed.sum(axis=1)) < _db(taken.bed[:, 0]) - 12  # left as it was found

@@ -22,7 +22,7 @@ from dubline.engines.pool import acquire
 from dubline.engines.registry import choose_tts
 from dubline.errors import InputError
 from dubline.media import argv
-from dubline.media.extract import extract_audio
+from dubline.media.extract import extract_speech
 from dubline.media.picture import make_clip
 from dubline.media.probe import probe
 from dubline.media.runner import run_ffmpeg
@@ -160,7 +160,7 @@ def test_the_extracted_sound_is_the_videos(home: Path, clip: Path, store: LocalS
     uri = f"file://{clip}"
     answers = _run(home, *(_media(f"sound-{f}", uri, "audio_extraction", audio_format=f) for f in formats))
     info = probe(clip, Settings())
-    extract_audio(clip, info, info.audio[0].index, tmp_path / "bed.wav", tmp_path / "stt.wav", work_dir=tmp_path)
+    extract_speech(clip, info, info.audio[0].index, tmp_path / "stt.wav", work_dir=tmp_path)
     expected_db = _level_db(soundfile.read(tmp_path / "stt.wav")[0])
     for audio_format, answer in zip(formats, answers, strict=True):
         result = JobResult.model_validate(answer["result"])

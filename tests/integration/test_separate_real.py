@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dubline.engines import deepfilternet
 from dubline.engines.base import SeparateEngine
 from dubline.engines.vad import speech_spans
-from dubline.media.extract import extract_audio
+from dubline.media.extract import extract_bed, extract_speech
 from dubline.media.finished import decode_stereo
 from dubline.media.probe import probe
 from dubline.media.resample import resample_file
@@ -74,7 +74,8 @@ def test_the_voice_goes_in_every_form(
         resample_file(tmp_path / "given.wav", source, rate_hz, work_dir=tmp_path)
         media = probe(source, Settings())
         beds[name], heard = tmp_path / f"{name}.bed.wav", tmp_path / f"{name}.stt.wav"
-        extract_audio(source, media, media.audio[0].index, beds[name], heard, work_dir=tmp_path)
+        extract_bed(source, media, media.audio[0].index, beds[name], work_dir=tmp_path)
+        extract_speech(source, media, media.audio[0].index, heard, work_dir=tmp_path)
     speech = speech_spans(soundfile.read(tmp_path / "voice.stt.wav", dtype="float32")[0])
     assert has_background(pause_level_db(soundfile.read(tmp_path / "both.stt.wav", dtype="float32")[0], 16_000, speech))
 

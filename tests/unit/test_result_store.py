@@ -13,7 +13,7 @@ from prefect.serializers import JSONSerializer
 from dubline.models import StageStats
 from dubline.storage.local import LocalStore
 from tasks import _policies, result_store
-from tasks.extract_audio import ExtractResult
+from tasks.extract_audio import BedResult
 from tasks.result_store import VerifyingResultStore
 
 
@@ -31,13 +31,11 @@ def block(tmp_path: Path) -> VerifyingResultStore:
 
 
 def _record(store: LocalStore) -> bytes:
-    result = ExtractResult(
+    result = BedResult(
         bed=store.put_bytes(b"bed", "audio/wav"),
-        stt=store.put_bytes(b"stt", "audio/wav"),
         levels=store.put_bytes(b"levels", "application/octet-stream"),
         rate_hz=48_000,
         samples=1,
-        downmix="mix",
         stats=StageStats(stage="extract"),
     )
     return ResultRecord(
@@ -52,7 +50,7 @@ def _read(block: VerifyingResultStore, key: str) -> bytes:
 def test_a_whole_record_comes_back(store: LocalStore, block: VerifyingResultStore) -> None:
     block.write_path("extract/v1/abc", _record(store))
     loaded: ResultRecord[Any] = ResultRecord.deserialize(_read(block, "extract/v1/abc"))
-    assert isinstance(loaded.result, ExtractResult)
+    assert isinstance(loaded.result, BedResult)
 
 
 @pytest.mark.parametrize("harm", ["gone", "flipped"])
