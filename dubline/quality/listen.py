@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -112,16 +113,21 @@ def _spread(count: int) -> list[int]:
 
 
 def pack(lines: Sequence[SpokenLine], chosen: Sequence[int]) -> list[list[int]]:
-    """Group lines, in order, into pieces that fill one window of the recogniser each."""
+    """Group lines, in order, into as few pieces as windows of the recogniser hold them, of about equal length.
+
+    Equal, because several are listened to at once, and a short one would leave its core idle.
+    """
+    length_s = {i: lines[i].span.duration_s + _HEAD_S + _TAIL_S + _JOINT_S for i in chosen}
+    fair_s = sum(length_s.values()) / max(1, math.ceil(sum(length_s.values()) / WINDOW_S))
     pieces: list[list[int]] = []
     filled_s = 0.0
     for i in chosen:
-        length_s = lines[i].span.duration_s + _HEAD_S + _TAIL_S + _JOINT_S
-        if not pieces or filled_s + length_s > WINDOW_S:
+        is_full = filled_s + length_s[i] > WINDOW_S or filled_s + length_s[i] / 2 > fair_s
+        if not pieces or is_full:
             pieces.append([])
             filled_s = 0.0
         pieces[-1].append(i)
-        filled_s += length_s
+        filled_s += length_s[i]
     return pieces
 
 

@@ -72,6 +72,15 @@ def test_pieces_fill_one_window_each() -> None:
     assert len(engine.seconds) == 4
 
 
+def test_no_core_waits_for_a_longer_piece() -> None:
+    lines = [row(i) for i in range(10)]
+    lengths = [len(piece) for piece in pack(lines, range(10))]
+    assert sum(line.span.duration_s for line in lines) > WINDOW_S
+    assert lengths == [5, 5]
+    assert [len(p) for p in pack(lines, range(3))] == [3]
+    assert pack(lines, []) == []
+
+
 def test_errors_fall_on_the_line_that_has_them() -> None:
     lines = [row(0, "primeira linha certa"), row(1, "segunda linha muda"), row(2, "terceira em 1455")]
     engine = Says(["Primeira linha certa. Terceira em mil quatrocentos e cinquenta e cinco!"])
