@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
+from dubline.engines.base import MtEngine, MtResult
+from dubline.errors import EngineOutputInvalid
 from dubline.models import ArtifactRef, EngineChoice, Line, LineEdit, Lines
 from dubline.stages.translate import translate
 from dubline.timing.edits import apply_edits
@@ -9,6 +14,8 @@ from tasks._engines import engine
 from tasks._policies import StageRequest, StageResult, load, save, stage_task
 from tasks._progress import TRACKER
 from tasks.segment_speech import Utterances
+
+_MOST_SENTENCES = 5000
 
 
 class TranslateRequest(StageRequest):
@@ -32,13 +39,44 @@ def translate_text(request: TranslateRequest) -> LinesResult:
     with engine(request.choice) as mt:
         rows = translate(
             utterances,
-            mt,
+            _Once(mt, request.choice),
             source=request.source,
             target=request.target,
             glossary=request.glossary,
             on_progress=lambda share: TRACKER.set("translate", share, "Translating"),
         )
     return _result(rows)
+
+
+class _Once:
+    """Translates no sentence twice in this process: those of a chunk that was translated ahead come again in the whole.
+
+    Every engine here takes a sentence by itself, so what it said of one holds wherever that sentence stands.
+    """
+
+    _known: ClassVar[dict[tuple[str, str, str, str], MtResult]] = {}
+
+    def __init__(self, engine: MtEngine, choice: EngineChoice) -> None:
+        if len(self._known) > _MOST_SENTENCES:
+            self._known.clear()
+        self._engine = engine
+        self._mark = choice.model_dump_json()
+
+    def translate(self, sentences: Sequence[str], *, source: str, target: str) -> list[MtResult]:
+        """As the engine does.
+
+        Raises:
+            EngineOutputInvalid: it answered another number of sentences.
+        """
+        unknown = [s for s in dict.fromkeys(sentences) if (self._mark, source, target, s) not in self._known]
+        results = self._engine.translate(unknown, source=source, target=target) if unknown else []
+        if len(results) != len(unknown):
+            raise EngineOutputInvalid("The translator answered another number of sentences.")
+        self._known.update({(self._mark, source, target, s): r for s, r in zip(unknown, results, strict=True)})
+        return [self._known[self._mark, source, target, s] for s in sentences]
+
+    def close(self) -> None:
+        """Nothing: whoever loaded the engine lets go of it."""
 
 
 class EditRequest(StageRequest):
