@@ -5,9 +5,13 @@
    (adaptive instance normalisation), bend it by Snake, v + sin(a v)^2 / a (Ziyin et al. 2020), and filter it, a
    convolution of stride 1 whose output is as long as its input. Sound lies in rows: a row is one instant, all channels.
 
-   Rows are taken in steps that stay in the cache. Each step is turned into bytes of 7 bits with a scale of its own, the
-   weights have 7 bits and a scale for each output: four products, 4 * 128 * 63 = 32256, fit into the 16 bits in which
-   AVX2 adds them, so sums of 32 bits are needed half as often as with bytes of 8 bits. */
+   Rows are taken in steps that stay in the cache. The whole does not: its next rows are asked for in time (a processor
+   looks ahead within a page, which is 8 rows), and what is written where nothing was read is written past the cache. Sound
+   that begins at a multiple of 64 bytes is read and written fastest.
+
+   Each step is turned into bytes of 7 bits with a scale of its own, the weights have 7 bits and a scale for each output:
+   four products, 4 * 128 * 63 = 32256, fit into the 16 bits in which AVX2 adds them, so sums of 32 bits are needed half as
+   often as with bytes of 8 bits. */
 
 #include <immintrin.h>
 #include <math.h>
@@ -15,6 +19,7 @@
 #include <string.h>
 
 enum { STEP = 128, SLACK = 32, TOP = 127 }; /* tiles reach at most SLACK rows behind a step */
+enum { SOON = 1024 };                       /* floats ahead */
 
 #if defined(__AVX512VNNI__)
 enum { LANES = 16 };
@@ -23,6 +28,7 @@ typedef __m512i ints;
 #define F(name) _mm512_##name##_ps
 #define I(name) _mm512_##name
 #define LOAD(from) _mm512_loadu_si512(from)
+#define STORE(to, v) _mm512_storeu_si512(to, v)
 #define NEAREST(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #else
 enum { LANES = 8 };
@@ -31,6 +37,7 @@ typedef __m256i ints;
 #define F(name) _mm256_##name##_ps
 #define I(name) _mm256_##name
 #define LOAD(from) _mm256_loadu_si256((const __m256i *)(from))
+#define STORE(to, v) _mm256_storeu_si256((__m256i *)(to), v)
 #define NEAREST(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #endif
 
@@ -87,6 +94,7 @@ static void bend(const filter *f, const float *x, int64_t rows, const float *gai
     floats low = F(setzero)(), high = low;
     for (int64_t t = 0; t < rows; t++, x += C, out += C)
         for (int c = 0; c < C; c += LANES) {
+            _mm_prefetch((const char *)(x + c + SOON), _MM_HINT_T0);
             floats v = F(loadu)(x + c);
             v = F(fmadd)(v, F(loadu)(gain + c), F(loadu)(shift + c));
             const floats bent = sine_squared(F(mul)(v, F(loadu)(f->alpha + c)));
@@ -128,11 +136,12 @@ static void to_bytes(const float *x, int64_t count, float scale, int zero, uint8
 #endif
 }
 
-/* Sums of products of TILE rows with the weights of 2 * LANES outputs: one panel, or two, `next` bytes apart. */
+/* Sums of products of TILE rows with the weights of 2 * LANES outputs: one panel, or two, `next` bytes apart; into rows of
+   all channels. */
 #if defined(__AMX_INT8__)
 enum { TILE = 32 };
 
-static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, ints sum[TILE][2]) {
+static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, int32_t *out) {
     const int C = f->channels;
     _tile_zero(0);
     _tile_zero(1);
@@ -149,10 +158,10 @@ static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *pan
             _tile_dpbusd(2, 5, 6);
             _tile_dpbusd(3, 5, 7);
         }
-    _tile_stored(0, &sum[0][0], sizeof(sum[0]));
-    _tile_stored(1, &sum[0][1], sizeof(sum[0]));
-    _tile_stored(2, &sum[16][0], sizeof(sum[0]));
-    _tile_stored(3, &sum[16][1], sizeof(sum[0]));
+    _tile_stored(0, out, 4 * C);
+    _tile_stored(1, out + LANES, 4 * C);
+    _tile_stored(2, out + 16 * C, 4 * C);
+    _tile_stored(3, out + 16 * C + LANES, 4 * C);
 }
 
 static void begin_tiles(void) {
@@ -169,8 +178,9 @@ static void end_tiles(void) { _tile_release(); }
 #elif defined(__AVX512VNNI__)
 enum { TILE = 8 };
 
-static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, ints sum[TILE][2]) {
+static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, int32_t *out) {
     const int C = f->channels;
+    ints sum[TILE][2];
     for (int r = 0; r < TILE; r++) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
     for (int tap = 0; tap < f->taps; tap++, bytes += (int64_t)f->dilation * C)
         for (int i = 0; i < C; i += 4, panel += 64) {
@@ -184,14 +194,17 @@ static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *pan
                 sum[r][1] = _mm512_dpbusd_epi32(sum[r][1], a, second);
             }
         }
+    for (int r = 0; r < TILE; r++)
+        for (int j = 0; j < 2; j++) STORE(out + r * C + LANES * j, sum[r][j]);
 }
 #else
 enum { TILE = 6 };
 
-static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, ints sum[TILE][2]) {
+static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *panel, int64_t next, int32_t *out) {
     (void)next; /* these lanes hold half a panel */
     const int C = f->channels;
     const ints ones = _mm256_set1_epi16(1);
+    ints sum[TILE][2];
     for (int r = 0; r < TILE; r++) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
     for (int tap = 0; tap < f->taps; tap++, bytes += (int64_t)f->dilation * C)
         for (int i = 0; i < C; i += 8, panel += 128) {
@@ -210,6 +223,8 @@ static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *pan
                 }
             }
         }
+    for (int r = 0; r < TILE; r++)
+        for (int j = 0; j < 2; j++) STORE(out + r * C + LANES * j, sum[r][j]);
 }
 #endif
 #if !defined(__AMX_INT8__)
@@ -217,15 +232,54 @@ static void begin_tiles(void) {}
 static void end_tiles(void) {}
 #endif
 
+/* Rows of y from their products, the residual added, and their moments added to those of the rows before. */
+static void finish(const filter *f, const int32_t *products, int64_t rows, float scale, int zero, const float *residual,
+                   float *y, double *moments) {
+    enum { WIDE = 4 };
+    const int C = f->channels, streams = !residual && (uintptr_t)y % sizeof(floats) == 0;
+    for (int c = 0; c < C; c += WIDE * LANES) {
+        floats by[WIDE], bias[WIDE], sum[WIDE], squares[WIDE];
+        ints offset[WIDE];
+        for (int j = 0; j < WIDE; j++) {
+            by[j] = F(mul)(F(loadu)(f->scales + c + LANES * j), F(set1)(scale));
+            bias[j] = F(loadu)(f->bias + c + LANES * j);
+            offset[j] = I(mullo_epi32)(I(set1_epi32)(zero), LOAD(f->sums + c + LANES * j));
+            sum[j] = squares[j] = F(setzero)();
+        }
+        for (int64_t t = 0; t < rows; t++)
+            for (int j = 0; j < WIDE; j++) {
+                const int64_t at = t * C + c + LANES * j;
+                floats v = F(cvtepi32)(I(sub_epi32)(LOAD(products + at), offset[j]));
+                v = F(fmadd)(v, by[j], bias[j]);
+                if (residual) {
+                    _mm_prefetch((const char *)(residual + at + SOON), _MM_HINT_T0);
+                    v = F(add)(v, F(loadu)(residual + at));
+                }
+                if (streams)
+                    F(stream)(y + at, v);
+                else
+                    F(storeu)(y + at, v);
+                sum[j] = F(add)(sum[j], v);
+                squares[j] = F(fmadd)(v, v, squares[j]);
+            }
+        for (int j = 0; j < WIDE; j++) {
+            add_lanes(moments + c + LANES * j, sum[j]);
+            add_lanes(moments + C + c + LANES * j, squares[j]);
+        }
+    }
+}
+
 /* One filter over x, which has `rows` rows, with `residual` added (none when NULL; it may be y): rows begin to end of y.
 
    moments: [2][channels], those of the rows that are written. scratch: (STEP + SLACK + (taps - 1) * dilation) * channels
-   floats, then as many bytes. x and y do not overlap; threads may write parts of one y, each a multiple of STEP long. */
+   floats, then as many bytes, then (STEP + SLACK) * channels whole numbers. x and y do not overlap; threads may write parts
+   of one y, each a multiple of STEP long. */
 void filter_rows(const filter *f, const float *x, int64_t rows, int64_t begin, int64_t end, const float *gain,
                  const float *shift, const float *residual, float *y, double *moments, float *scratch) {
     const int C = f->channels, reach = (f->taps - 1) / 2 * f->dilation;
     const int64_t panel = (int64_t)16 * f->taps * C;
     uint8_t *bytes = (uint8_t *)(scratch + (int64_t)(STEP + SLACK + 2 * reach) * C);
+    int32_t *products = (int32_t *)(bytes + (int64_t)(STEP + SLACK + 2 * reach) * C);
     memset(moments, 0, sizeof(double) * 2 * C);
     begin_tiles();
     for (int64_t from = begin; from < end; from += STEP) {
@@ -239,34 +293,11 @@ void filter_rows(const filter *f, const float *x, int64_t rows, int64_t begin, i
         const int zero = (int)lrintf(-range[0] / scale);
         memset(bytes, zero, (size_t)(STEP + SLACK + 2 * reach) * C); /* beyond the ends there is silence */
         to_bytes(scratch, inside * C, scale, zero, bytes + before * C);
-        for (int c = 0; c < C; c += 2 * LANES) {
-            floats by[2], bias[2], sum[2], squares[2];
-            ints offset[2];
-            for (int j = 0; j < 2; j++) {
-                by[j] = F(mul)(F(loadu)(f->scales + c + LANES * j), F(set1)(scale));
-                bias[j] = F(loadu)(f->bias + c + LANES * j);
-                offset[j] = I(mullo_epi32)(I(set1_epi32)(zero), LOAD(f->sums + c + LANES * j));
-                sum[j] = squares[j] = F(setzero)();
-            }
-            for (int64_t t = 0; t < count; t += TILE) {
-                ints product[TILE][2];
-                tile(f, bytes + t * C, f->panels + c / 16 * panel, panel, product);
-                for (int r = 0; r < TILE && t + r < count; r++)
-                    for (int j = 0; j < 2; j++) {
-                        const int64_t at = (from + t + r) * C + c + LANES * j;
-                        floats v = F(cvtepi32)(I(sub_epi32)(product[r][j], offset[j]));
-                        v = F(fmadd)(v, by[j], bias[j]);
-                        if (residual) v = F(add)(v, F(loadu)(residual + at));
-                        F(storeu)(y + at, v);
-                        sum[j] = F(add)(sum[j], v);
-                        squares[j] = F(fmadd)(v, v, squares[j]);
-                    }
-            }
-            for (int j = 0; j < 2; j++) {
-                add_lanes(moments + c + LANES * j, sum[j]);
-                add_lanes(moments + C + c + LANES * j, squares[j]);
-            }
-        }
+        for (int c = 0; c < C; c += 2 * LANES)
+            for (int64_t t = 0; t < count; t += TILE)
+                tile(f, bytes + t * C, f->panels + c / 16 * panel, panel, products + t * C + c);
+        finish(f, products, count, scale, zero, residual ? residual + from * C : NULL, y + from * C, moments);
     }
     end_tiles();
+    _mm_sfence(); /* what was written past the cache is there for other threads */
 }

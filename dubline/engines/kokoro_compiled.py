@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import platform
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ _COMPILE_DEADLINE_S = 120.0
 _ARRAYS = ("panels", "scales", "bias", "sums", "alpha")
 _STEP, _SLACK = 128, 32  # as in kokoro_blocks.c
 _PIECE = 8 * _STEP  # rows that one thread filters before it asks for more
+_LINE = 64  # bytes, of the cache
 _EPSILON = 1e-5  # of the normalisation, as in the graph
 
 
@@ -158,14 +160,28 @@ class _Struct(ctypes.Structure):
     )
 
 
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A new array that begins where a line of the cache does, which numpy's do by chance."""
+    import numpy as np
+
+    wanted = math.prod(shape) * dtype.itemsize
+    room = np.empty(wanted + _LINE, np.uint8)
+    first = -room.ctypes.data % _LINE
+    return room[first : first + wanted].view(dtype).reshape(shape)
+
+
+def _aligned_copy(array: NDArray[Any]) -> NDArray[Any]:
+    copy = _aligned(array.shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
 class _Filter:
     """One filter, and the arrays that its struct points into."""
 
     def __init__(self, parts: Any, block: str, index: int) -> None:
-        import numpy as np
-
         stem = f"{block}.{index}"
-        self._arrays = {k: np.ascontiguousarray(parts[f"{stem}.{k}"]) for k in _ARRAYS}
+        self._arrays = {k: _aligned_copy(parts[f"{stem}.{k}"]) for k in _ARRAYS}
         taps, dilation = int(parts[f"{stem}.taps"]), int(parts[f"{stem}.dilation"])
         self.channels = len(self._arrays["bias"])
         self.reach = (taps - 1) * dilation
@@ -262,9 +278,9 @@ class CompiledSession:
         import numpy as np
 
         filters = self._filters[name]
-        x = x.copy()
+        x = _aligned_copy(x)
         _, rows, channels = x.shape
-        between = np.empty_like(x)
+        between = _aligned(x.shape, x.dtype)
         moments = np.empty((2, channels))
         self._code.moments_of(x.ctypes.data, rows, channels, moments.ctypes.data)
         for index, one in enumerate(filters):
@@ -294,10 +310,11 @@ class CompiledSession:
 
         _, rows, channels = source.shape
         moments = np.empty((-(-rows // _PIECE), 2, channels))
-        room = (_STEP + _SLACK + one.reach) * channels * 5 // 4  # floats, then as many bytes
+        steps = _STEP + _SLACK
+        room = (steps + one.reach) * channels * 5 // 4 + steps * channels  # floats, as many bytes, whole numbers
 
         def work(turns: Iterator[int]) -> None:
-            scratch = np.empty(room, np.float32)
+            scratch = _aligned((room,), np.dtype(np.float32))
             for turn in turns:
                 self._code.filter_rows(
                     one.address,

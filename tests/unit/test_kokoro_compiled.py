@@ -61,12 +61,17 @@ class OneFilter:
         self.shift = rng.standard_normal(channels).astype(np.float32)
 
     def __call__(
-        self, code: Any, x: np.ndarray, residual: np.ndarray | None = None, part: tuple[int, int] | None = None
+        self,
+        code: Any,
+        x: np.ndarray,
+        residual: np.ndarray | None = None,
+        part: tuple[int, int] | None = None,
+        into: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         one = kokoro_compiled._Filter(self.parts, "f", 0)
-        y = np.full_like(x, np.nan) if residual is None else residual
+        y = into if into is not None else np.full_like(x, np.nan) if residual is None else residual
         moments = np.empty((2, self.channels))
-        scratch = np.empty((160 + one.reach) * self.channels * 5 // 4, np.float32)
+        scratch = np.empty((160 + one.reach) * self.channels * 5 // 4 + 160 * self.channels, np.float32)
         code.filter_rows(
             *(
                 one.address,
@@ -115,6 +120,18 @@ def test_all_processors_compute_the_same_bits(tmp_path: Path, taps: int, dilatio
         same, same_moments = one(_compiled(level, tmp_path), x, residual.copy())
         assert np.array_equal(same, y), level.name
         assert np.array_equal(same_moments, moments), level.name
+
+
+@needs_compiler
+@pytest.mark.parametrize("begins", [4, 32])
+def test_sound_may_begin_anywhere(code: Any, begins: int) -> None:
+    one = OneFilter(3, 1)
+    x = np.random.default_rng(3).standard_normal((300, 64)).astype(np.float32)
+    y = kokoro_compiled._aligned(x.shape, x.dtype)
+    assert y.ctypes.data % 64 == 0
+    elsewhere = kokoro_compiled._aligned((x.nbytes + 64,), np.dtype(np.uint8))[begins : begins + x.nbytes]
+    other = elsewhere.view(np.float32).reshape(x.shape)
+    assert np.array_equal(one(code, x, into=y)[0], one(code, x, into=other)[0])
 
 
 @needs_compiler
