@@ -1,9 +1,10 @@
-/* The filters in the residual blocks of Kokoro's generator, for x86-64 with AVX2 and FMA, with AVX-512 and VNNI, or with
-   AMX, too. What is computed is the same to the bit.
+/* The filters of Kokoro's generator, in its residual blocks and where it raises the rate, for x86-64 with AVX2 and FMA, with
+   AVX-512 and VNNI, or with AMX, too. What is computed is the same to the bit.
 
    One call computes: normalise each channel with the moments of the whole sound and the gain and shift of the voice
    (adaptive instance normalisation), bend it by Snake, v + sin(a v)^2 / a (Ziyin et al. 2020), and filter it, a
    convolution of stride 1 whose output is as long as its input. Sound lies in rows: a row is one instant, all channels.
+   Where the rate is raised n times, a row of output is n instants, and the input is bent by a leaky ReLU.
 
    Rows are taken in steps that stay in the cache. The whole does not: its next rows are asked for in time (a processor
    looks ahead within a page, which is 8 rows), and what is written where nothing was read is written past the cache. Sound
@@ -20,6 +21,10 @@
 
 enum { STEP = 128, SLACK = 32, TOP = 127 }; /* tiles reach at most SLACK rows behind a step */
 enum { SOON = 1024 };                       /* floats ahead */
+enum { BLOCK = 64 };                        /* outputs */
+enum { LAST = 32 };                         /* room for the outputs of the last filter, which has 22 */
+static const float SLOPE = 0.1f;            /* of the leaky ReLU below zero */
+static const float LAST_SLOPE = 0.01f;
 
 #if defined(__AVX512VNNI__)
 enum { LANES = 16 };
@@ -42,11 +47,11 @@ typedef __m256i ints;
 #endif
 
 typedef struct {
-    int32_t channels, taps, dilation; /* channels in and out: a multiple of 64 */
-    const int8_t *panels;             /* [channels / 16][taps * channels / 4][16 outputs][4 inputs], within +-63 */
-    const float *scales, *bias;       /* [channels] */
-    const int32_t *sums;              /* [channels]: of the weights of each output */
-    const float *alpha;               /* [2][channels]: Snake's a, and 1 / a */
+    int32_t channels, outputs, taps, dilation; /* channels and outputs: multiples of 64 */
+    const int8_t *panels;       /* [outputs / 16][taps * channels / 4][16 outputs][4 channels], within +-63 */
+    const float *scales, *bias; /* [outputs] */
+    const int32_t *sums;        /* [outputs]: of the weights of each output */
+    const float *alpha;         /* [2][channels]: Snake's a, and 1 / a; NULL: a leaky ReLU */
 } filter;
 
 /* sin(u)^2 = sin(u - k pi)^2; the polynomial is fitted over half a period, error below 1e-8 before rounding. */
@@ -87,6 +92,12 @@ void moments_of(const float *x, int64_t rows, int32_t channels, double *moments)
     }
 }
 
+static inline floats bent(const filter *f, floats v, int c) {
+    if (!f->alpha) return F(max)(v, F(mul)(v, F(set1)(SLOPE)));
+    const floats squared = sine_squared(F(mul)(v, F(loadu)(f->alpha + c)));
+    return F(fmadd)(squared, F(loadu)(f->alpha + f->channels + c), v);
+}
+
 /* Normalised, bent rows into `out`; the smallest and largest value (zero counts) into `range`. */
 static void bend(const filter *f, const float *x, int64_t rows, const float *gain, const float *shift, float *out,
                  float range[2]) {
@@ -97,8 +108,7 @@ static void bend(const filter *f, const float *x, int64_t rows, const float *gai
             _mm_prefetch((const char *)(x + c + SOON), _MM_HINT_T0);
             floats v = F(loadu)(x + c);
             v = F(fmadd)(v, F(loadu)(gain + c), F(loadu)(shift + c));
-            const floats bent = sine_squared(F(mul)(v, F(loadu)(f->alpha + c)));
-            v = F(fmadd)(bent, F(loadu)(f->alpha + C + c), v);
+            v = bent(f, v, c);
             low = F(min)(low, v);
             high = F(max)(high, v);
             F(storeu)(out + c, v);
@@ -137,7 +147,7 @@ static void to_bytes(const float *x, int64_t count, float scale, int zero, uint8
 }
 
 /* Sums of products of TILE rows with the weights of 2 * LANES outputs: one panel, or two, `next` bytes apart; into rows of
-   all channels. */
+   BLOCK sums. */
 #if defined(__AMX_INT8__)
 enum { TILE = 32 };
 
@@ -158,10 +168,10 @@ static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *pan
             _tile_dpbusd(2, 5, 6);
             _tile_dpbusd(3, 5, 7);
         }
-    _tile_stored(0, out, 4 * C);
-    _tile_stored(1, out + LANES, 4 * C);
-    _tile_stored(2, out + 16 * C, 4 * C);
-    _tile_stored(3, out + 16 * C + LANES, 4 * C);
+    _tile_stored(0, out, 4 * BLOCK);
+    _tile_stored(1, out + LANES, 4 * BLOCK);
+    _tile_stored(2, out + 16 * BLOCK, 4 * BLOCK);
+    _tile_stored(3, out + 16 * BLOCK + LANES, 4 * BLOCK);
 }
 
 static void begin_tiles(void) {
@@ -195,7 +205,7 @@ static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *pan
             }
         }
     for (int r = 0; r < TILE; r++)
-        for (int j = 0; j < 2; j++) STORE(out + r * C + LANES * j, sum[r][j]);
+        for (int j = 0; j < 2; j++) STORE(out + r * BLOCK + LANES * j, sum[r][j]);
 }
 #else
 enum { TILE = 6 };
@@ -224,7 +234,7 @@ static inline void tile(const filter *f, const uint8_t *bytes, const int8_t *pan
             }
         }
     for (int r = 0; r < TILE; r++)
-        for (int j = 0; j < 2; j++) STORE(out + r * C + LANES * j, sum[r][j]);
+        for (int j = 0; j < 2; j++) STORE(out + r * BLOCK + LANES * j, sum[r][j]);
 }
 #endif
 #if !defined(__AMX_INT8__)
@@ -232,12 +242,12 @@ static void begin_tiles(void) {}
 static void end_tiles(void) {}
 #endif
 
-/* Rows of y from their products, the residual added, and their moments added to those of the rows before. */
-static void finish(const filter *f, const int32_t *products, int64_t rows, float scale, int zero, const float *residual,
-                   float *y, double *moments) {
+/* A block of outputs from its products, in rows of y, the residual added; their moments are added to those before. */
+static void finish(const filter *f, int block, const int32_t *products, int64_t rows, float scale, int zero,
+                   const float *residual, float *y, double *moments) {
     enum { WIDE = 4 };
-    const int C = f->channels, streams = !residual && (uintptr_t)y % sizeof(floats) == 0;
-    for (int c = 0; c < C; c += WIDE * LANES) {
+    const int O = f->outputs, streams = residual != y && (uintptr_t)y % sizeof(floats) == 0;
+    for (int c = block; c < block + BLOCK; c += WIDE * LANES) {
         floats by[WIDE], bias[WIDE], sum[WIDE], squares[WIDE];
         ints offset[WIDE];
         for (int j = 0; j < WIDE; j++) {
@@ -248,8 +258,9 @@ static void finish(const filter *f, const int32_t *products, int64_t rows, float
         }
         for (int64_t t = 0; t < rows; t++)
             for (int j = 0; j < WIDE; j++) {
-                const int64_t at = t * C + c + LANES * j;
-                floats v = F(cvtepi32)(I(sub_epi32)(LOAD(products + at), offset[j]));
+                const int64_t at = t * O + c + LANES * j;
+                const ints product = LOAD(products + t * BLOCK + c - block + LANES * j);
+                floats v = F(cvtepi32)(I(sub_epi32)(product, offset[j]));
                 v = F(fmadd)(v, by[j], bias[j]);
                 if (residual) {
                     _mm_prefetch((const char *)(residual + at + SOON), _MM_HINT_T0);
@@ -264,23 +275,23 @@ static void finish(const filter *f, const int32_t *products, int64_t rows, float
             }
         for (int j = 0; j < WIDE; j++) {
             add_lanes(moments + c + LANES * j, sum[j]);
-            add_lanes(moments + C + c + LANES * j, squares[j]);
+            add_lanes(moments + O + c + LANES * j, squares[j]);
         }
     }
 }
 
 /* One filter over x, which has `rows` rows, with `residual` added (none when NULL; it may be y): rows begin to end of y.
 
-   moments: [2][channels], those of the rows that are written. scratch: (STEP + SLACK + (taps - 1) * dilation) * channels
-   floats, then as many bytes, then (STEP + SLACK) * channels whole numbers. x and y do not overlap; threads may write parts
-   of one y, each a multiple of STEP long. */
+   moments: [2][outputs], those of the rows that are written. scratch: (STEP + SLACK + (taps - 1) * dilation) * channels
+   floats, then as many bytes, then (STEP + SLACK) * BLOCK whole numbers. x and y do not overlap; threads may write parts of
+   one y, each a multiple of STEP long. */
 void filter_rows(const filter *f, const float *x, int64_t rows, int64_t begin, int64_t end, const float *gain,
                  const float *shift, const float *residual, float *y, double *moments, float *scratch) {
-    const int C = f->channels, reach = (f->taps - 1) / 2 * f->dilation;
+    const int C = f->channels, O = f->outputs, reach = (f->taps - 1) / 2 * f->dilation;
     const int64_t panel = (int64_t)16 * f->taps * C;
     uint8_t *bytes = (uint8_t *)(scratch + (int64_t)(STEP + SLACK + 2 * reach) * C);
     int32_t *products = (int32_t *)(bytes + (int64_t)(STEP + SLACK + 2 * reach) * C);
-    memset(moments, 0, sizeof(double) * 2 * C);
+    memset(moments, 0, sizeof(double) * 2 * O);
     begin_tiles();
     for (int64_t from = begin; from < end; from += STEP) {
         const int64_t count = from + STEP < end ? STEP : end - from;
@@ -293,11 +304,51 @@ void filter_rows(const filter *f, const float *x, int64_t rows, int64_t begin, i
         const int zero = (int)lrintf(-range[0] / scale);
         memset(bytes, zero, (size_t)(STEP + SLACK + 2 * reach) * C); /* beyond the ends there is silence */
         to_bytes(scratch, inside * C, scale, zero, bytes + before * C);
-        for (int c = 0; c < C; c += 2 * LANES)
-            for (int64_t t = 0; t < count; t += TILE)
-                tile(f, bytes + t * C, f->panels + c / 16 * panel, panel, products + t * C + c);
-        finish(f, products, count, scale, zero, residual ? residual + from * C : NULL, y + from * C, moments);
+        for (int o = 0; o < O; o += BLOCK) {
+            for (int j = 0; j < BLOCK; j += 2 * LANES)
+                for (int64_t t = 0; t < count; t += TILE)
+                    tile(f, bytes + t * C, f->panels + (o + j) / 16 * panel, panel, products + t * BLOCK + j);
+            finish(f, o, products, count, scale, zero, residual ? residual + from * O : NULL, y + from * O, moments);
+        }
     }
     end_tiles();
     _mm_sfence(); /* what was written past the cache is there for other threads */
+}
+
+/* The last filter over x, rows begin to end of y, in floats: it gives logarithms of amplitudes, and phases. Its input is
+   multiplied by `gain` and bent by a leaky ReLU; weights: [taps][channels][LAST], bias: [LAST], y: rows of LAST floats,
+   scratch: (STEP + SLACK + taps - 1) * channels floats. */
+void last_rows(const float *x, int64_t rows, int64_t begin, int64_t end, int32_t channels, int32_t taps, float gain,
+               const float *weights, const float *bias, float *y, float *scratch) {
+    enum { WIDE = LANES == 16 ? 2 : 3, HIGH = LANES == 16 ? 8 : 4 };
+    const int C = channels, reach = (taps - 1) / 2;
+    for (int64_t from = begin; from < end; from += STEP) {
+        const int64_t count = from + STEP < end ? STEP : end - from;
+        const int64_t first = from > reach ? from - reach : 0;
+        const int64_t last = from + count + reach < rows ? from + count + reach : rows;
+        float *bent = scratch + (first - (from - reach)) * C;
+        memset(scratch, 0, sizeof(float) * (STEP + SLACK + 2 * reach) * C);
+        for (int64_t i = 0; i < (last - first) * C; i += LANES) {
+            _mm_prefetch((const char *)(x + first * C + i + SOON), _MM_HINT_T0);
+            const floats v = F(mul)(F(loadu)(x + first * C + i), F(set1)(gain));
+            F(storeu)(bent + i, F(max)(v, F(mul)(v, F(set1)(LAST_SLOPE))));
+        }
+        for (int64_t t = 0; t < count; t += HIGH) {
+            floats sum[HIGH][WIDE];
+            for (int r = 0; r < HIGH; r++)
+                for (int j = 0; j < WIDE; j++) sum[r][j] = F(loadu)(bias + LANES * j);
+            const float *weight = weights;
+            for (int64_t i = 0; i < (int64_t)taps * C; i++, weight += LAST) {
+                floats w[WIDE];
+                for (int j = 0; j < WIDE; j++) w[j] = F(loadu)(weight + LANES * j);
+#pragma GCC unroll 8
+                for (int r = 0; r < HIGH; r++)
+#pragma GCC unroll 3
+                    for (int j = 0; j < WIDE; j++)
+                        sum[r][j] = F(fmadd)(F(set1)(scratch[(t + r) * C + i]), w[j], sum[r][j]);
+            }
+            for (int r = 0; r < HIGH && t + r < count; r++)
+                for (int j = 0; j < WIDE; j++) F(storeu)(y + (from + t + r) * LAST + LANES * j, sum[r][j]);
+        }
+    }
 }

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from dubline.engines import kokoro_compiled, kokoro_parts, weights
+from dubline.engines import kokoro_compiled, kokoro_parts, kokoro_session, weights
 from dubline.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 FORMS = ("int8", "products", "compiled")
 _PRODUCTS_FILE = "kokoro-v1.0.products.onnx"
 _MEASURED_FILE = "kokoro-forms.json"
+_CUT = 2
+"""Counts the ways in which the graph was cut: what is made of it by one is not read by another."""
 
 
-Session: TypeAlias = "onnxruntime.InferenceSession | kokoro_compiled.CompiledSession"
+Session: TypeAlias = "onnxruntime.InferenceSession | kokoro_session.CompiledSession"
 
 
 def possible(settings: Settings) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ def open_session(settings: Settings, form: str) -> Session:
     if form == "compiled":
         library = kokoro_compiled.library_file(settings)
         graphs = [_part_file(settings, part) for part in kokoro_parts.GRAPHS]
-        return kokoro_compiled.CompiledSession(
+        return kokoro_session.CompiledSession(
             graphs, _filters_file(settings), library, options, threads=settings.cpu_threads
         )
     model = _products_file(settings) if form == "products" else weights.joined_file(settings, weights.KOKORO)
@@ -92,13 +94,13 @@ def _derived_file(settings: Settings, name: str, make: Callable[[Path, Path], ob
 def _part_file(settings: Settings, part: str) -> Path:
     from dubline.engines.kokoro_parts import write_graph
 
-    return _derived_file(settings, f"kokoro-v1.0.{part}.onnx", partial(write_graph, part=part))
+    return _derived_file(settings, f"kokoro-v1.0.{part}.{_CUT}.onnx", partial(write_graph, part=part))
 
 
 def _filters_file(settings: Settings) -> Path:
     from dubline.engines.kokoro_parts import write_filters
 
-    return _derived_file(settings, "kokoro-v1.0.filters.npz", write_filters)
+    return _derived_file(settings, f"kokoro-v1.0.filters.{_CUT}.npz", write_filters)
 
 
 def _made(settings: Settings, name: str, source: Path, make: Callable[[Path, Path], object]) -> Path:

@@ -21,7 +21,7 @@ import numpy as np
 if TYPE_CHECKING:
     import onnx
 
-_TOP = 63
+TOP = 63
 """Largest weight: 2 * 255 * 63 is below 2^15."""
 
 
@@ -82,7 +82,7 @@ def _product(row: _Filter) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
     from onnx import helper
 
     outputs, inputs, taps = row.weights.shape
-    scales = np.abs(row.weights).max(axis=(1, 2)) / _TOP
+    scales = np.abs(row.weights).max(axis=(1, 2)) / TOP
     scales[scales == 0] = 1.0
     weights = np.round(row.weights / scales[:, None, None]).astype(np.int8)
     constants: dict[str, np.ndarray] = {

@@ -1,8 +1,9 @@
-"""Cuts Kokoro's graph around the residual blocks of its generator, which then run as compiled code.
+"""Cuts Kokoro's graph around the filters of its generator that run as compiled code.
 
-Nearly all multiplications of the generator (an iSTFTNet with Snake, as in StyleTTS 2) are in eight residual blocks. The
-graph in its form of products is cut into what comes before the first of them, what lies between the two groups, and
-what follows; the filters are laid out as `kokoro_blocks.c` reads them.
+Nearly all multiplications of the generator (an iSTFTNet with Snake, as in StyleTTS 2) are in eight residual blocks, the
+two transposed convolutions that raise the rate before each group of them, and the convolution behind them. The graph in
+its form of products is cut into what comes before the first of these and what follows the last; the filters are laid
+out as `kokoro_blocks.c` reads them.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dubline.engines.kokoro_graph import TOP
+
 if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-GRAPHS = ("front", "middle", "end")
+GRAPHS = ("front", "end")
 NOISE = ("noise_res.0", "noise_res.1")
 """The blocks of the sound's source, one before each group."""
 GROUPS = (("resblocks.0", "resblocks.1", "resblocks.2"), ("resblocks.3", "resblocks.4", "resblocks.5"))
@@ -23,12 +26,18 @@ GROUPS = (("resblocks.0", "resblocks.1", "resblocks.2"), ("resblocks.3", "resblo
 BLOCKS = (*NOISE, *GROUPS[0], *GROUPS[1])
 FILTERS = 6
 """Filters of a block: three pairs."""
+RAISERS = ("ups.0", "ups.1")
+"""What raises the rate before each group: taps, of rows of as many instants as one of its input becomes."""
+MEAN = 1 / len(GROUPS[0])
+"""What follows a group takes the mean of its blocks."""
+LAST, LAST_OUTPUTS = 32, 22
+"""Room for the outputs of the last filter, as in `kokoro_blocks.c`, and how many it has."""
 
 _GENERATOR = "/decoder/decoder/generator"
-UPSAMPLED = (f"{_GENERATOR}/ups.0/ConvTranspose_output_0", f"{_GENERATOR}/reflection_pad/Pad_output_0")
+SOUND = "/decoder/decoder/decode.3/Div_4_output_0"
 SOURCES = (f"{_GENERATOR}/noise_convs.0/Conv_output_0", f"{_GENERATOR}/noise_convs.1/Conv_output_0")
-SUMS = (f"{_GENERATOR}/Add_4_output_0", f"{_GENERATOR}/Add_7_output_0")
-"""Tensors at the cuts, one of each group: into it, its source, the sum of its blocks (a third of it goes on)."""
+SPECTRUM = f"{_GENERATOR}/conv_post/Conv_output_0"
+"""Tensors at the cuts: the sound before its rate is raised, each group's source, what the last filter gives."""
 
 
 def style_names(block: str, index: int) -> tuple[str, str]:
@@ -56,6 +65,9 @@ def write_filters(products: Path, target: Path) -> None:
     for block in BLOCKS:
         for index in range(FILTERS):
             arrays |= {f"{block}.{index}.{k}": v for k, v in _filter(array, block, index).items()}
+    for name in RAISERS:
+        arrays |= {f"{name}.{k}": v for k, v in _raiser(array, name).items()}
+    arrays |= {f"last.{k}": v for k, v in _last(array).items()}
     with target.open("wb") as out:
         np.savez(out, allow_pickle=False, **arrays)
 
@@ -72,9 +84,8 @@ def write_graph(products: Path, target: Path, part: str) -> None:
     replace_stft(model.graph, _reader(model.graph))
     styles = [name for block in BLOCKS for index in range(FILTERS) for name in style_names(block, index)]
     cuts: dict[str, tuple[list[str], list[str], list[str]]] = {
-        "front": ([], [UPSAMPLED[0], *SOURCES], styles),
-        "middle": ([SUMS[0]], [UPSAMPLED[1]], []),
-        "end": ([SUMS[1]], [], [model.graph.output[0].name]),
+        "front": ([], [SOUND, *SOURCES], styles),
+        "end": ([SPECTRUM], [], [model.graph.output[0].name]),
     }
     onnx.save(_cut(model, *cuts[part]), str(target))
 
@@ -110,6 +121,57 @@ def _filter(array: Callable[[str], np.ndarray], block: str, index: int) -> dict[
         "taps": np.array(taps),
         "dilation": array(f"{stem}/from1")[0],
     }
+
+
+def _raiser(array: Callable[[str], np.ndarray], name: str) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    number = name.rpartition(".")[2]
+    kernel = array(f"{_GENERATOR}/Mul{'' if number == '0' else '_' + number}_output_0")
+    taps = raising_taps(kernel)
+    scales = np.abs(taps).max(axis=0) / TOP
+    weights = np.round(taps / scales).astype(np.int8)
+    return {
+        "panels": panels(weights),
+        "scales": scales.astype(np.float32),
+        "bias": np.tile(array(f"decoder.decoder.generator.{name}.bias"), kernel.shape[2] // 2),
+        "sums": weights.sum(axis=0, dtype=np.int32),
+        "taps": np.array(3),
+        "dilation": np.array(1),
+    }
+
+
+def _last(array: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    room = (0, LAST - LAST_OUTPUTS)
+    return {
+        "weights": np.pad(array(f"{_GENERATOR}/Mul_2_output_0").transpose(2, 1, 0), ((0, 0), (0, 0), room)),
+        "bias": np.pad(array("decoder.decoder.generator.conv_post.bias"), room),
+    }
+
+
+def raising_taps(kernel: np.ndarray) -> np.ndarray:
+    """A transposed convolution of stride n as a filter of stride 1 whose rows of output are n instants each.
+
+    Args:
+        kernel: [inputs, outputs, 2 n], n even; what it gives begins n / 2 late (the padding). So instant i of row t is
+            `x[t - 1] k[i + 3 n / 2] + x[t] k[i + n / 2]` in the first half, `x[t] k[i + n / 2] + x[t + 1] k[i - n / 2]`
+            in the second.
+
+    Returns:
+        [3 * inputs, n * outputs], the taps of the rows before, at and behind a row of output.
+    """
+    import numpy as np
+
+    inputs, outputs, length = kernel.shape
+    by, half = length // 2, length // 4
+    taps = np.zeros((3, inputs, by, outputs), np.float32)
+    kernel = kernel.transpose(0, 2, 1)
+    taps[0, :, :half] = kernel[:, by + half :]
+    taps[1] = kernel[:, half : half + by]
+    taps[2, :, half:] = kernel[:, : by - half]
+    return taps.reshape(3 * inputs, by * outputs)
 
 
 def panels(weights: np.ndarray) -> np.ndarray:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dubline.engines import kokoro, kokoro_compiled, kokoro_forms
+from dubline.engines import kokoro, kokoro_compiled, kokoro_forms, kokoro_session
 from dubline.engines.inventory import Check, checks
-from dubline.engines.kokoro_parts import panels
+from dubline.engines.kokoro_parts import panels, raising_taps
 from dubline.errors import EngineUnavailable
 from dubline.settings import Settings
 
@@ -68,7 +68,7 @@ class OneFilter:
         part: tuple[int, int] | None = None,
         into: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        one = kokoro_compiled._Filter(self.parts, "f", 0)
+        one = kokoro_session._Filter(self.parts, "f.0")
         y = into if into is not None else np.full_like(x, np.nan) if residual is None else residual
         moments = np.empty((2, self.channels))
         scratch = np.empty((160 + one.reach) * self.channels * 5 // 4 + 160 * self.channels, np.float32)
@@ -127,9 +127,9 @@ def test_all_processors_compute_the_same_bits(tmp_path: Path, taps: int, dilatio
 def test_sound_may_begin_anywhere(code: Any, begins: int) -> None:
     one = OneFilter(3, 1)
     x = np.random.default_rng(3).standard_normal((300, 64)).astype(np.float32)
-    y = kokoro_compiled._aligned(x.shape, x.dtype)
+    y = kokoro_session._aligned(x.shape, x.dtype)
     assert y.ctypes.data % 64 == 0
-    elsewhere = kokoro_compiled._aligned((x.nbytes + 64,), np.dtype(np.uint8))[begins : begins + x.nbytes]
+    elsewhere = kokoro_session._aligned((x.nbytes + 64,), np.dtype(np.uint8))[begins : begins + x.nbytes]
     other = elsewhere.view(np.float32).reshape(x.shape)
     assert np.array_equal(one(code, x, into=y)[0], one(code, x, into=other)[0])
 
@@ -160,7 +160,7 @@ def test_parts_of_the_rows_are_what_they_are_in_the_whole(code: Any) -> None:
 
 
 def test_a_lone_call_has_all_threads_and_two_calls_have_one_each() -> None:
-    hands = kokoro_compiled._Hands(2)
+    hands = kokoro_session._Hands(2)
     both = threading.Barrier(2, timeout=10)
 
     def work(turns: Iterator[int]) -> None:
@@ -207,6 +207,97 @@ def test_steps_have_scales_of_their_own(code: Any, seconds: int) -> None:
     got, _ = one(code, x)
     want = one.wanted(x)
     assert np.abs(got - want)[:500].std() < 0.02 * (want - one.bias)[:500].std()
+
+
+class Raiser:
+    """A transposed convolution of stride n, [inputs, outputs, 2 n], as the session calls it, and what it gives."""
+
+    def __init__(self, by: int, gain: float) -> None:
+        rng = np.random.default_rng(by)
+        self.by, self.gain = by, gain
+        kernel = rng.standard_normal((128, 64, 2 * by)).astype(np.float32)
+        taps = raising_taps(kernel)
+        scales = np.abs(taps).max(axis=0) / 63
+        weights = np.round(taps / scales).astype(np.int8)
+        self.bias = rng.standard_normal(64).astype(np.float32)
+        parts = {
+            "panels": panels(weights),
+            "scales": scales,
+            "bias": np.tile(self.bias, by),
+            "sums": weights.sum(axis=0, dtype=np.int32),
+            "taps": np.array(3),
+            "dilation": np.array(1),
+        }
+        self.filter = kokoro_session._Filter({f"ups.0.{k}": v for k, v in parts.items()}, "ups.0")
+        self.kernel = kernel
+
+    def session(self, code: Any) -> kokoro_session.CompiledSession:
+        session = object.__new__(kokoro_session.CompiledSession)
+        session._code, session._hands = code, kokoro_session._Hands(1)
+        session._raisers = [self.filter, self.filter]
+        return session
+
+    def wanted(self, x: np.ndarray) -> np.ndarray:
+        """By its definition: each input lays its kernel over the output, n further each time; n / 2 are cut off."""
+        x = x * self.gain
+        x = np.maximum(x, 0.1 * x)
+        out = np.zeros(((len(x) + 1) * self.by, 64))
+        for t, row in enumerate(x.astype(np.float64)):
+            out[t * self.by : (t + 2) * self.by] += np.einsum("i,iok->ko", row, self.kernel)
+        return out[self.by // 2 : -(self.by - self.by // 2)] + self.bias
+
+
+@needs_compiler
+@pytest.mark.parametrize(("group", "by", "late"), [(0, 10, 0), (1, 6, 1)])
+@pytest.mark.parametrize("rows", [2, 300])
+def test_a_raised_sound_is_the_transposed_convolution(code: Any, group: int, by: int, late: int, rows: int) -> None:
+    one = Raiser(by, 1 / 3 if group else 1.0)
+    rng = np.random.default_rng(rows)
+    x = rng.standard_normal((rows, 128)).astype(np.float32)
+    source = rng.standard_normal((rows * by + late, 64)).astype(np.float32)
+    with (session := one.session(code))._hands:
+        session._raise(group, x[None], sound := source[None].copy())
+    want = np.pad(one.wanted(x), ((late, 0), (0, 0)), mode="reflect")
+    got = sound[0] - source
+    assert np.abs(got - want).std() < 0.02 * want.std()
+    assert np.abs(got - want).max() < 0.15 * np.abs(want).max()
+
+
+@needs_compiler
+@pytest.mark.parametrize("rows", [1, 8, 300])
+def test_the_last_filter_is_a_convolution_in_floats(tmp_path: Path, rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    x = rng.standard_normal((rows, 64)).astype(np.float32)
+    weights = np.zeros((7, 64, 32), np.float32)
+    weights[:, :, :22] = rng.standard_normal((7, 64, 22))
+    bias = np.pad(rng.standard_normal(22), (0, 10)).astype(np.float32)
+    bent = x / 3.0
+    bent = np.pad(np.maximum(bent, 0.01 * bent), ((3, 3), (0, 0)))
+    want = sum(bent[k : k + rows] @ weights[k] for k in range(7)) + bias
+    made = []
+    for level in kokoro_compiled.levels():
+        session = object.__new__(kokoro_session.CompiledSession)
+        session._code, session._hands = _compiled(level, tmp_path), kokoro_session._Hands(1)
+        session._last = {"weights": weights, "bias": bias}
+        with session._hands:
+            made.append(session._spectrum(x[None]))
+    assert made[0].shape == (1, rows, 22)
+    assert made[0][0] == pytest.approx(want[:, :22], abs=1e-3)
+    assert all(np.array_equal(made[0], other) for other in made[1:])
+
+
+@needs_compiler
+def test_all_processors_raise_to_the_same_bits(tmp_path: Path) -> None:
+    one = Raiser(6, 1.0)
+    x, source = (
+        np.random.default_rng(6).standard_normal(shape).astype(np.float32) for shape in ((300, 128), (1801, 64))
+    )
+    made = []
+    for level in kokoro_compiled.levels():
+        with (session := one.session(_compiled(level, tmp_path)))._hands:
+            session._raise(0, x[None], sound := source[None].copy())
+        made.append(sound)
+    assert all(np.array_equal(made[0], other) for other in made[1:])
 
 
 @needs_compiler
