@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dubline.engines.kokoro_parts import TOP
+
 if TYPE_CHECKING:
     import onnx
-
-TOP = 63
-"""Largest weight: 2 * 255 * 63 is below 2^15."""
 
 
 @dataclass(frozen=True)

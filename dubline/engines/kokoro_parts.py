@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dubline.engines.kokoro_graph import TOP
-
 if TYPE_CHECKING:
     import numpy as np
     import onnx
@@ -28,6 +26,8 @@ FILTERS = 6
 """Filters of a block: three pairs."""
 RAISERS = ("ups.0", "ups.1")
 """What raises the rate before each group: taps, of rows of as many instants as one of its input becomes."""
+TOP = 63
+"""Largest weight: 2 * 255 * 63 is below 2^15."""
 MEAN = 1 / len(GROUPS[0])
 """What follows a group takes the mean of its blocks."""
 LAST, LAST_OUTPUTS = 32, 22
