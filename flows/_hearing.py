@@ -9,6 +9,7 @@ from typing import Any
 from dubline.languages import canonical
 from dubline.models import ArtifactRef, EngineChoice, StageStats
 from dubline.stages.transcribe import Chunk, SpeechPlan, agreed_language
+from tasks._engines import load_ahead
 from tasks._policies import load
 from tasks._run import Started, finish, recall, run, start
 from tasks.diarize_speakers import DiarizeRequest, DiarizeResult, diarize_speakers
@@ -86,6 +87,8 @@ async def listen(
     """
     common = {"scope": scope}
     asked = SpeechRequest(source=source.source, media=source.media, audio_index=audio_index, **common)
+    if fresh["refresh"] or recall(extract_speech_audio, asked) is None:
+        load_ahead(stt)
     sound = await run(extract_speech_audio, asked, **fresh)
     detected = await run(find_speech_spans, DetectRequest(stt=sound.stt, **common), **fresh)
     told_apart = None

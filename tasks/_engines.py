@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dubline.engines.base import EngineKind
 from dubline.engines.pool import acquire, unload_idle
+from dubline.errors import DublineError
 from dubline.models import EngineChoice
 from dubline.settings import get_settings
 
@@ -23,6 +25,24 @@ def engine(choice: EngineChoice) -> Iterator[Any]:
         return
     with acquire(choice, settings) as instance:
         yield instance
+
+
+def load_ahead(choice: EngineChoice) -> None:
+    """Have the engine server load an engine beside what comes before its use.
+
+    Without a server nothing happens: what this process needs is loaded while Prefect starts. A failure shows again, in
+    words, where the engine is used.
+    """
+    settings = get_settings()
+    if settings.engine_socket is None:
+        return
+    from dubline.engines.remote import remote_engine
+
+    def load() -> None:
+        with suppress(DublineError):
+            remote_engine(choice, settings)
+
+    threading.Thread(target=load, name="load-ahead", daemon=True).start()
 
 
 def release(kind: EngineKind) -> None:

@@ -308,3 +308,13 @@ def test_tasks_use_it_and_their_time_is_counted(plain: Server, monkeypatch: pyte
         assert len(voice.synthesize("Hola.", voice="v", language="es").samples)
     rows = ledger.intervals(began_s, thread=threading.get_ident())
     assert {"load:simulated", "tts:simulated"} == {r.part for r in rows}
+
+
+def test_an_engine_is_loaded_beside_other_work(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = start()
+    monkeypatch.setattr(tasks._engines, "get_settings", lambda: Settings(engine_socket=server.socket))
+    monkeypatch.setitem(remote._connections, server.socket, server.connection)
+    tasks._engines.load_ahead(choice("stt"))
+    until(lambda: [m["kind"] for m in server.models()["models"]] == ["stt"], 10)
+    tasks._engines.load_ahead(choice("mt", "no-such-engine"))  # the stage that wants it says what is wrong
+    until(lambda: not [t for t in threading.enumerate() if t.name == "load-ahead"], 10)

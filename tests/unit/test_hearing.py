@@ -46,7 +46,7 @@ class Tasks:
         return SimpleNamespace(stats=StageStats(stage="s"), result=REF, language=language, certainty=0.8)
 
 
-def hear(tasks: Tasks, monkeypatch: pytest.MonkeyPatch, *, wanted: str | None) -> None:
+def hear(tasks: Tasks, monkeypatch: pytest.MonkeyPatch, *, wanted: str | None, refresh: bool = False) -> None:
     monkeypatch.setattr(_hearing, "run", tasks.run)
     monkeypatch.setattr(_hearing, "start", tasks.start)
     monkeypatch.setattr(_hearing, "finish", tasks.finish)
@@ -56,7 +56,7 @@ def hear(tasks: Tasks, monkeypatch: pytest.MonkeyPatch, *, wanted: str | None) -
 
     async def all_of_it() -> None:
         listening = await _hearing.listen(
-            source, audio_index=0, stt=STT, wanted=wanted, scope="global", fresh={"refresh": False}
+            source, audio_index=0, stt=STT, wanted=wanted, scope="global", fresh={"refresh": refresh}
         )
         await _hearing.hear(listening)
 
@@ -74,3 +74,14 @@ def test_chunks_that_agree_are_heard_once(wanted: str | None, monkeypatch: pytes
     tasks = Tasks(["en"] * 4)
     hear(tasks, monkeypatch, wanted=wanted)
     assert tasks.asked == [(n, wanted) for n in range(4)]
+
+
+@pytest.mark.parametrize(("is_known", "refresh", "loads"), [(False, False, 1), (True, False, 0), (True, True, 1)])
+def test_the_recogniser_loads_beside_the_extraction_where_there_is_one(
+    is_known: bool, refresh: bool, loads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[EngineChoice] = []
+    monkeypatch.setattr(_hearing, "load_ahead", loaded.append)
+    monkeypatch.setattr(_hearing, "recall", lambda task, request: SimpleNamespace() if is_known else None)
+    hear(Tasks(["en"] * 4), monkeypatch, wanted=None, refresh=refresh)
+    assert loaded == [STT] * loads
