@@ -189,7 +189,7 @@ def prepare_forms(settings: Settings, echo: Callable[[str], None]) -> None:
     echo(f"Kokoro: {said}; {kokoro_forms.chosen(settings)} it is.")
     if "compiled" not in forms:
         echo(
-            "With a C compiler (gcc) on x86-64 with AVX2, Kokoro is 1.7 to 3.5 times as fast: install it, set up again."
+            "With a C compiler (gcc) on x86-64 with AVX2, Kokoro is 1.7 to 5 times as fast: install it, set up again."
         )
 
 
