@@ -188,9 +188,7 @@ def prepare_forms(settings: Settings, echo: Callable[[str], None]) -> None:
     said = ", ".join(f"{form} {spent_s:.1f} s" for form, spent_s in seconds.items())
     echo(f"Kokoro: {said}; {kokoro_forms.chosen(settings)} it is.")
     if "compiled" not in forms:
-        echo(
-            "With a C compiler (gcc) on x86-64 with AVX2, Kokoro is 1.7 to 5 times as fast: install it, set up again."
-        )
+        echo("With a C compiler (gcc) on x86-64 with AVX2, Kokoro is 1.7 to 5 times as fast: install it, set up again.")
 
 
 def measure(settings: Settings, forms: Sequence[str], rounds: int = 4) -> dict[str, float]:
