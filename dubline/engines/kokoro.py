@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version as installed
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dubline import ledger
-from dubline.engines import kokoro_compiled, kokoro_forms, kokoro_voices, weights
+from dubline.engines import foreign_words, kokoro_compiled, kokoro_forms, kokoro_voices, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, TtsResult, TtsTraits, Voice
 from dubline.engines.kokoro_tail import without_hiss
 from dubline.engines.spoken_text import spoken
@@ -31,6 +32,11 @@ _JOIN_PAUSE_S = 0.18
 
 # espeak marks words of another language, "(en)weekend(fr)"; Kokoro would say the marks.
 _SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z0-9-]+)?\)")
+# Kokoro's own signs for English (hexgrad's misaki, EN_PHONES.md), where espeak's differ: words of English in another
+# language are recognised better by them (13.1 and 14.0 % of 3059 words wrong, 16.5 % read by Portuguese rules).
+_ENGLISH = {"eɪ": "A", "aɪ": "I", "aʊ": "W", "ɔɪ": "Y", "oʊ": "O", "dʒ": "ʤ", "tʃ": "ʧ", "ɚ": "əɹ", "ː": ""}
+# A word of no language, with sounds that stay the same whatever is beside them, and what espeak makes of it.
+_STANDS_FOR, _AS_READ = "pafupá", re.compile(r"p[ˈˌ]?af[ˈˌ]?up[ˈˌ]?a")
 
 # First letter of a voice's name is its language, the second its gender. Japanese and Chinese are left out: their words
 # would go through espeak, which reads them too poorly to dub with.
@@ -60,7 +66,7 @@ class _Plugin:
     )
 
     def version(self) -> str:
-        return f"6/{installed('kokoro-onnx')}"
+        return f"7/{installed('kokoro-onnx')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("kokoro_onnx") is None:
@@ -131,7 +137,7 @@ class Kokoro:
         if not any(c.isalnum() for c in text):
             return np.zeros(0, np.float32)
         try:
-            phonemes = _SWITCH.sub("", self._library.tokenizer.phonemize(text, espeak))
+            phonemes = self._phonemes(text, espeak)
             if not any(c.isalpha() for c in phonemes):
                 return np.zeros(0, np.float32)
             with self._room, ledger.busy("tts:kokoro"):
@@ -149,6 +155,24 @@ class Kokoro:
         out = without_hiss(np.asarray(samples, dtype=np.float32), phonemes, RATE_HZ)
         peak = float(np.abs(out).max(initial=0.0))
         return out / np.float32(peak) if peak > 1.0 else out
+
+    def _phonemes(self, text: str, espeak: str) -> str:
+        """The text's phonemes, its words of English read as such.
+
+        The text around them is read whole, with a word that stands for each: read in pieces, a lone "é" is spelt out.
+        """
+        pieces = foreign_words.split(text, espeak)
+        said = [self._read(piece, "en-us") for piece, english in pieces if english]
+        around = self._read("".join(_STANDS_FOR if english else piece for piece, english in pieces), espeak)
+        parts = _AS_READ.split(around)
+        if len(parts) != len(said) + 1:  # not read as foreseen: by the rules of the language, all of it
+            return self._read(text, espeak)
+        for of_espeak, own in _ENGLISH.items():
+            said = [phonemes.replace(of_espeak, own) for phonemes in said]
+        return "".join(part + phonemes for part, phonemes in zip_longest(parts, said, fillvalue=""))
+
+    def _read(self, text: str, espeak: str) -> str:
+        return _SWITCH.sub("", self._library.tokenizer.phonemize(text, espeak))
 
     def close(self) -> None:
         del self._library

@@ -243,6 +243,38 @@ def test_a_short_portuguese_line_does_not_end_in_a_hiss(speaker: Any, voice: str
     assert not hissing[len(frames) // 2 :].any()
 
 
+def test_english_names_in_a_portuguese_line_are_understood(
+    speaker: Any, whisper: SttEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read by Portuguese rules, most of these are heard as something else."""
+    texts = [
+        "O professor Matthew Heath mora perto da casa de Elizabeth Wright.",
+        "Quem escreveu a carta foi Keith, e não o irmão dele, Kenneth Wallace.",
+        "A atriz Heather Knight nasceu em Brighton e cresceu em Plymouth.",
+    ]
+    names = {"matthew", "heath", "elizabeth", "wright", "keith", "kenneth", "wallace", "heather", "knight"}
+    names |= {"brighton", "plymouth"}
+
+    def understood() -> set[str]:
+        found: set[str] = set()
+        for text in texts:
+            result = speaker.synthesize(text, voice="pf_dora", language="pt-BR")
+            heard = whisper.transcribe(resample(result.samples, result.sample_rate_hz), language="pt-BR")
+            found |= names & set(plain(" ".join(s.text for s in heard.segments)).split())
+        return found
+
+    by_english = understood()
+    monkeypatch.setattr(kokoro.foreign_words, "split", lambda text, _: [(text, False)])
+    by_portuguese = understood()
+    assert len(by_english) >= len(by_portuguese) + 2, (by_english, by_portuguese)
+
+
+def test_what_is_around_an_english_name_is_read_as_ever(speaker: Any) -> None:
+    read = speaker._phonemes("A lei de Smith é, hoje, a de todos.", "pt-br")
+    before, after = speaker._read("A lei de pá é, hoje, a de todos.", "pt-br").split("pˈa")
+    assert read == f"{before}smˈɪθ{after}"
+
+
 def test_kokoro_does_not_say_the_marks_of_another_language(speaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     library = speaker._library
