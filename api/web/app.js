@@ -1,5 +1,5 @@
 // The frame: header, the view that the address names, messages, the list of keys.
-import { html, render, useEffect, useRef, useState } from "./lib/preact.js";
+import { html, render, useLayoutEffect, useRef, useState } from "./lib/preact.js";
 import { bind, lettersAreOn, listed, turnLetters } from "./keys.js";
 import { listenToNews } from "./parts.js";
 import { useSending } from "./sending.js";
@@ -66,7 +66,8 @@ function App() {
     again((n) => n + 1);
     keys.current.showModal();
   };
-  useEffect(() => {
+  // Before the browser paints, not after it: what is seen can be used.
+  useLayoutEffect(() => {
     const turned = () => {
       setAt(location.hash || "#/");
       scrollTo(0, 0);
@@ -75,7 +76,7 @@ function App() {
     addEventListener("hashchange", turned);
     return () => removeEventListener("hashchange", turned);
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     let timer = 0;
     listenToNews((text) => {
       clearTimeout(timer);
@@ -83,7 +84,7 @@ function App() {
       timer = setTimeout(() => setNews(""), NEWS_MS);
     });
   }, []);
-  useEffect(
+  useLayoutEffect(
     () =>
       bind("Everywhere", [
         { key: "n", does: "A new dub", act: () => (location.hash = "#/") },

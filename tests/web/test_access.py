@@ -120,6 +120,20 @@ def test_keys_lead_everywhere(page: Page, places: dict[str, str]) -> None:
     expect(page.get_by_role("heading", name="Dub a video")).to_be_visible()
 
 
+def test_a_key_pressed_on_the_first_sight_of_the_page_is_not_lost(page: Page) -> None:
+    """The press comes from within the page, before the browser has painted what is there."""
+    page.add_init_script("""
+        const press = new MutationObserver(() => {
+          if (!document.querySelector("#app h1")) return;
+          press.disconnect();
+          dispatchEvent(new KeyboardEvent("keydown", { key: "j" }));
+        });
+        press.observe(document, { childList: true, subtree: true });
+    """)
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
+
+
 def test_a_language_is_chosen_with_keys_alone(page: Page) -> None:
     page.goto("/")
     box = page.get_by_role("combobox", name="Dub into")

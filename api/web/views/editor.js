@@ -1,5 +1,5 @@
 // The lines side by side. Every change is saved as a revision when it is made; rendering is asked for apart.
-import { html, useEffect, useRef, useState } from "../lib/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/preact.js";
 import { call, get, jobPath, once, post } from "../api.js";
 import { Icon } from "../icons.js";
 import { bind } from "../keys.js";
@@ -22,7 +22,7 @@ function useTranscript(job, given) {
     setPlan(answer.plan ?? null);
     setError(null);
   };
-  useEffect(() => took(given), [given]);
+  useLayoutEffect(() => took(given), [given]);
 
   const queued = (work) => {
     setBusy((n) => n + 1);
@@ -52,11 +52,11 @@ function Text({ value, told, next, label, lang, field, typed }) {
   const box = useRef(null);
   // What was told last: leaving the field after Ctrl+Enter must not tell it again.
   const last = useRef(value);
-  useEffect(() => {
+  useLayoutEffect(() => {
     setText(value);
     last.current = value;
   }, [value]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     box.current.style.height = "auto";
     box.current.style.height = `${box.current.scrollHeight + 2}px`;
   }, [text]);
@@ -85,7 +85,7 @@ function Text({ value, told, next, label, lang, field, typed }) {
 
 function Time({ value, label, told }) {
   const [text, setText] = useState(clock(value, 2));
-  useEffect(() => setText(clock(value, 2)), [value]);
+  useLayoutEffect(() => setText(clock(value, 2)), [value]);
   const leave = () => {
     const at_s = seconds(text);
     if (at_s === null) setText(clock(value, 2));
@@ -109,7 +109,7 @@ function Fit({ row, text, warning, take }) {
 
 function Line({ row, next, editable, now, spoken, voices, play, edit, warning, script, fields, step }) {
   const [typed, setTyped] = useState(row.text);
-  useEffect(() => setTyped(row.text), [row.text]);
+  useLayoutEffect(() => setTyped(row.text), [row.text]);
   const source = row.source_text ?? row.source ?? "";
   const from_s = row.spoken_start_s ?? spoken?.start_s ?? row.start_s;
   const to_s = row.spoken_end_s ?? spoken?.end_s ?? row.end_s;
@@ -217,7 +217,7 @@ function Lines({ job, given, timing, at, play, rendered }) {
   }, [dirty, script.revision]);
   const acts = useRef({});
   acts.current = { step, render, undo: () => script.revision > 0 && editing.undo() };
-  useEffect(
+  useLayoutEffect(
     () =>
       editable
         ? bind("Lines", [

@@ -1,5 +1,5 @@
 // All jobs, live: filter, search, and what can be done with one or many.
-import { html, useEffect, useRef, useState } from "../lib/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/preact.js";
 import { artifactPath, call, ENDED, get, jobPath, once, post, watchJobs } from "../api.js";
 import { Icon } from "../icons.js";
 import { bind } from "../keys.js";
@@ -80,7 +80,7 @@ export function Jobs() {
   const again = useRef(list.again);
   again.current = list.again;
   useEffect(() => watchJobs(() => again.current()), []);
-  useEffect(
+  useLayoutEffect(
     () => bind("Jobs", [{ key: "/", does: "Search", act: () => search.current.focus() }]),
     [],
   );
