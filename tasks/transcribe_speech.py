@@ -64,7 +64,7 @@ class JoinResult(StageResult):
     words: int
 
 
-@stage_task("transcribe", 3, name="join transcript")
+@stage_task("transcribe", 4, name="join transcript")
 def join_transcript(request: JoinRequest) -> JoinResult:
     """One transcript, less what is not believed."""
     plan = load(request.plan, SpeechPlan)

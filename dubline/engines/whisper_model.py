@@ -1,10 +1,11 @@
-"""faster-whisper's model, which encodes no window twice, and of a short one no more than is asked for."""
+"""faster-whisper's model, which encodes no window twice, no more of a short one than is asked for, and guesses less."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class Model(WhisperModel):
 
     _NEARLY = 1  # frames: of sound shorter than a window, recognition leaves out the last one
     _KEPT_FRAMES = 400  # of the padding; with 1 s the decoder loops now and then
+    _SILENCE = 0.6  # probability of no speech from which Whisper's authors take a doubtful window for silence
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -53,6 +55,17 @@ class Model(WhisperModel):
         sound = np.flatnonzero(np.any(features != 0, axis=tuple(range(features.ndim - 1))))
         end = (int(sound[-1]) + 1 if len(sound) else 0) + self._KEPT_FRAMES
         return np.ascontiguousarray(features[..., : -(-end // 100) * 100])
+
+    def generate_with_fallback(self, encoder_output: Any, prompt: list[int], tokenizer: Any, options: Any) -> Any:
+        """Take what the decoder first makes of a window in which it hears no voice.
+
+        The last half second of a clip is often a window of its own. Words drawn at random for it, five times at five
+        temperatures, are at best improbable ones, at worst "W-W-W-W" with some confidence, and others each time.
+        Whoever reads the rows sees the probabilities; the library would leave such a row out without a word.
+        """
+        return super().generate_with_fallback(
+            encoder_output, prompt, tokenizer, replace(options, no_speech_threshold=self._SILENCE)
+        )
 
     def forget(self) -> None:
         """Let go of what this thread encoded."""

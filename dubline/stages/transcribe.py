@@ -30,6 +30,7 @@ WORTH_S = 120.0
 """Media from here on are shown so: shorter ones are done soon."""
 _HEAD_SLACK_S = 15.0
 _WINDOW_S, _WINDOW_REACH_S = 21.0, 5.0  # of speech, which with its pauses fills a window of half a minute
+_SCRAP_S = 0.5  # what is left behind the last word of a window; the recogniser makes something of it at any price
 _KEPT_PAUSE_S = 1.0  # pauses up to here stay as they are; Whisper punctuates by them
 
 
@@ -297,7 +298,7 @@ def doubt(segment: Segment, speech: Sequence[Span]):
     data = text.encode()
     if len(data) > 60 and len(data) / len(zlib.compress(data)) > 2.4:
         return "repetition"
-    if segment.avg_log_probability < -1.6:
+    if segment.avg_log_probability < (-1.6 if segment.end_s - segment.start_s > _SCRAP_S else -1.0):
         return "low_probability"
     return None
 

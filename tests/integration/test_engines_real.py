@@ -19,9 +19,10 @@ from dubline.engines.apertium import PIVOT
 from dubline.engines.base import SttEngine, SttResult
 from dubline.engines.vad import speech_spans
 from dubline.errors import EngineError, EngineOutOfMemory, EngineUnavailable
+from dubline.models import Span
 from dubline.quality.translation import measure_recognition
 from dubline.settings import Settings
-from dubline.stages.transcribe import find_speech, join, recognise
+from dubline.stages.transcribe import doubt, find_speech, join, recognise
 
 pytestmark = pytest.mark.engines
 RATE_HZ = 16_000
@@ -124,6 +125,18 @@ def test_bergamot_keeps_no_and_every_sentence(settings: Settings) -> None:
     assert "book" in back.lower()
 
 
+def test_what_is_said_over_and_over_is_not_said_oftener_in_portuguese(settings: Settings) -> None:
+    engine = load(bergamot.PLUGIN, settings)
+    texts = ["They produced the books W-W-W-W-W-W-W-W-W-W.", "La la la la la la la la la.", "Noooooooooooooooooo!"]
+    found = [r.text for r in engine.translate(texts, source="en", target="pt-BR")]
+    assert [(t.count("W"), t.lower().count("la"), t.lower().count("o") > 20) for t in found] == [
+        (10, 0, False),
+        (0, 9, False),
+        (0, 0, False),
+    ]
+    assert engine.translate(["No, no, no, no!"], source="en", target="pt-BR")[0].text == "Não, não, não, não!"
+
+
 def test_bergamot_from_many_threads(settings: Settings) -> None:
     engine = load(bergamot.PLUGIN, settings)
     texts = [f"The number of the house is {n}." for n in range(12)]
@@ -214,6 +227,26 @@ def test_text_alone_encodes_no_more_than_there_is(
     monkeypatch.setattr(faster_whisper, "_LEAST_LOG_PROBABILITY", 0.0)
     whisper.transcribe(kennedy, language="en", word_times=False)
     assert frames == [1500, 3000]
+
+
+def test_words_are_not_drawn_at_random_where_nobody_speaks(whisper: SttEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of a clip behind its last word once gave "W-W-W-W-W", and other words each time."""
+    recogniser: Any = whisper
+    inner, decoded = recogniser._model.model, []
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(inner, name)
+
+        def generate(self, *arguments: Any, **named: Any) -> Any:
+            decoded.append(named.get("sampling_temperature", 0.0))
+            return inner.generate(*arguments, **named)
+
+    monkeypatch.setattr(recogniser._model, "model", Counted())
+    noise = (np.random.default_rng(1).standard_normal(8000) * 0.003).astype(np.float32)
+    heard = whisper.transcribe(noise, language="en")
+    assert decoded == [0.0]
+    assert all(doubt(s, [Span(start_s=0, end_s=0.5)]) == "no_speech" for s in heard.segments)
 
 
 @pytest.mark.parametrize("form", kokoro_forms.FORMS)

@@ -139,6 +139,17 @@ def test_doubt_has_a_reason() -> None:
     assert doubt(_segment(1, "♪"), speech) == "low_probability"
 
 
+@pytest.mark.parametrize(
+    ("length_s", "log_probability", "reason"),
+    [(0.4, -1.1, "low_probability"), (0.4, -0.4, None), (2.0, -1.1, None), (2.0, -1.7, "low_probability")],
+)
+def test_a_scrap_behind_the_last_word_is_believed_less(
+    length_s: float, log_probability: float, reason: str | None
+) -> None:
+    scrap = _segment(9, "That's right.", log_probability=log_probability).model_copy(update={"end_s": 9 + length_s})
+    assert doubt(scrap, [Span(start_s=0, end_s=12)]) == reason
+
+
 def test_a_phrase_said_over_and_over_is_kept_twice_at_most() -> None:
     plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
     rows = (*(_segment(i * 3, "Okay then.") for i in range(6)), _segment(30, "A new thought."))
