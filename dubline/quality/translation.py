@@ -10,7 +10,7 @@ from dubline.errors import EngineError
 from dubline.languages import base, same_language
 from dubline.models import Line, Span, Transcript
 from dubline.quality.models import GlossaryMiss, Recognition, Translation
-from dubline.quality.wording import keeps_number, numbers, repeated_phrases, tokens
+from dubline.quality.wording import keeps_number, numbers, repeated_phrases, tokens, without_numbers
 from dubline.timing.sentences import split_sentences
 
 _LEAST_WORD_S = 0.3  # a word said by itself takes about as long
@@ -120,8 +120,8 @@ def measure_translation(
 
 
 def is_untranslated(line: Line, language: str) -> bool:
-    """Nearly the same words in the same order, and more of them than a name has."""
-    source, target = tokens(line.utterance.text, language), tokens(line.text, language)
+    """Nearly the same words in the same order, and more of them than a name has; figures are the same anywhere."""
+    source, target = (tokens(without_numbers(text), language) for text in (line.utterance.text, line.text))
     if len(source) < _TOO_FEW_WORDS:
         return False
     same = sum(a == b for a, b in zip(source, target, strict=False))

@@ -51,6 +51,11 @@ def spoken_number(value: str, language: str) -> str:
     return words.lower()
 
 
+def without_numbers(text: str) -> str:
+    """A text less the numbers it writes in digits."""
+    return _NUMBER.sub(" ", unicodedata.normalize("NFKC", text))
+
+
 def tokens(text: str, language: str) -> list[str]:
     """Words to compare: lower case, no punctuation, numbers in words; single characters where no spaces are written."""
     text = unicodedata.normalize("NFKC", text)

@@ -69,7 +69,8 @@ def check(source: str, target: str) -> tuple[str, ...]:
     flags: list[str] = []
     if not target.strip():
         return ("empty",)
-    if len(source.split()) > 3 and source.strip().lower() == target.strip().lower():
+    words = [word for word in source.split() if any(c.isalpha() for c in word)]
+    if len(words) > 3 and source.strip().lower() == target.strip().lower():
         flags.append("untranslated")
     if not numbers(source) <= numbers(target):
         flags.append("numbers_changed")

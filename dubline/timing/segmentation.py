@@ -17,9 +17,11 @@ GUARD_S = 0.08
 
 # Speech without punctuation is cut at pauses. Inside what is plainly one sentence (it ends with a mark within
 # `_PLAIN_WORDS`), and after a word that clings to the next ("of", "and"), a pause is taken for a thinker's: cutting
-# there would harm the translation more than the lost pause does, up to `_INNER_PAUSE_S`.
+# there would harm the translation more than the lost pause does, up to `_INNER_PAUSE_S`. A list said with a pause after
+# each item (a countdown) is no such sentence: its items stand alone, and a voice would say them all in one go.
 _PAUSE_S, _INNER_PAUSE_S = 1.2, 2.0
 _PLAIN_WORDS = 40
+_LIST_ITEMS, _ITEM_WORDS = 4, 2
 _LONGEST_S, _LONGEST_CHARS = 20.0, 330  # beyond this a line is no longer one thought for a listener
 _CLAUSE_GAP_S = 0.15
 _SHORTEST_S, _GLUE_GAP_S = 1.2, 0.6
@@ -149,6 +151,9 @@ def _sentences(words: Sequence[Word], labels: Sequence[str], language: str) -> l
 
 
 def _split_pauses(words: Sequence[Word], group: _Group, language: str) -> list[_Group]:
+    items = _list_items(words, group)
+    if items:
+        return items
     is_plain = len(group) <= _PLAIN_WORDS and ends_sentence(words[group[-1]].text)
     cling = clinging(language)
     out: list[_Group] = [[group[0]]]
@@ -158,6 +163,22 @@ def _split_pauses(words: Sequence[Word], group: _Group, language: str) -> list[_
             out.append([])
         out[-1].append(i)
     return out
+
+
+def _list_items(words: Sequence[Word], group: _Group) -> list[_Group]:
+    """The items of a list of a word or two each, with a mark and a long pause after every one; else nothing."""
+    items: list[_Group] = [[group[0]]]
+    for i in group[1:]:
+        if words[i].start_s - words[i - 1].end_s > _PAUSE_S:
+            if not _has_mark(words[i - 1]):
+                return []
+            items.append([])
+        items[-1].append(i)
+    return items if len(items) >= _LIST_ITEMS and all(len(item) <= _ITEM_WORDS for item in items) else []
+
+
+def _has_mark(word: Word) -> bool:
+    return word.text.strip()[-1:] in ",;:—–、，；："
 
 
 def _length(words: Sequence[Word], first: int, last: int) -> tuple[float, int]:
@@ -195,7 +216,7 @@ def _best_cut(words: Sequence[Word], group: _Group, length: tuple[float, int], l
         if not 0.2 <= share <= 0.8:
             continue
         gap_s = following.start_s - word.end_s
-        has_mark = word.text.strip()[-1:] in ",;:—–、，；："
+        has_mark = _has_mark(word)
         opens_clause = _bare(following) in opens
         if not (anywhere or has_mark or gap_s >= _CLAUSE_GAP_S):
             continue

@@ -103,6 +103,7 @@ def test_what_a_translation_lost() -> None:
         line("This is still the same text", "This is still the same text", "same"),
         line("Nothing came back here.", "", "empty"),
         line("The printing press", "A prensa", "term"),
+        line("5, 4, 3, 2, 1.", "5, 4, 3, 2, 1.", "count"),
     ]
     found = measure_translation(
         lines,
@@ -111,7 +112,7 @@ def test_what_a_translation_lost() -> None:
         glossary={"printing press": "prensa tipográfica", "1455": "1455"},
         mt_reverse=None,
     )
-    assert found.numbers_kept == 0.5
+    assert found.numbers_kept == round(6 / 7, 4)
     assert found.numbers_lost == ("lost",)
     assert found.untranslated == ("same",)
     assert found.empty == ("empty",)

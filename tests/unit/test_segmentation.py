@@ -69,6 +69,15 @@ def test_a_thinker_s_pause_does_not_cut_a_plain_sentence() -> None:
     assert len(segment([*first, *later], media_duration_s=60, language="en")) == 2
 
 
+def test_items_of_a_list_that_are_said_apart_are_lines_of_their_own() -> None:
+    counted = _words("five, four, three, two, one.", gap_s=1.6)
+    assert [u.text for u in segment(counted, media_duration_s=60, language="en")] == [w.text.strip() for w in counted]
+    at_ease = _words("five, four, three, two, one.", gap_s=0.6)
+    assert len(segment(at_ease, media_duration_s=60, language="en")) == 1
+    thought = [*_words("Well,"), *_words("I think,", start_s=1.8), *_words("perhaps, we were wrong then.", start_s=4.0)]
+    assert len(segment(thought, media_duration_s=60, language="en")) == 1
+
+
 def test_a_sentence_under_the_limits_is_never_cut_for_its_length() -> None:
     rows = segment(_words("word, " * 54 + "end."), media_duration_s=60, language="en")
     assert len(rows) == 1

@@ -52,6 +52,7 @@ def test_checks_find_lost_numbers_and_untranslated_lines() -> None:
     assert check("It cost 1,455 dollars", "Custou 1.455 dólares") == ()
     assert "numbers_changed" in check("In 1455 it began", "Em 1544 começou")
     assert "untranslated" in check("this was never translated", "This was never translated")
+    assert check("5, 4, 3, 2, 1.", "5, 4, 3, 2, 1.") == ()
     assert check("words", "") == ("empty",)
     assert numbers("3.14 and 1,000") == {"314", "1000"}
 
