@@ -30,6 +30,10 @@ def mono(voice: Sound, film: Sound) -> Sound:
     return (voice + film)[:, None]
 
 
+def soft(voice: Sound, film: Sound) -> Sound:
+    return mono(voice, film) * np.float32(0.03)
+
+
 def antiphase(voice: Sound, film: Sound) -> Sound:
     return np.stack([voice + film, -voice - film], axis=1)
 
@@ -57,8 +61,16 @@ def engine() -> Iterator[SeparateEngine]:
 
 @pytest.mark.parametrize(
     ("form", "rate_hz"),
-    [(mono, 16_000), (mono, 8_000), (wide, 96_000), (wide, 44_100), (antiphase, 48_000), (surround, 48_000)],
-    ids=["mono", "8k", "96k", "44.1k", "antiphase", "5.1"],
+    [
+        (mono, 16_000),
+        (mono, 8_000),
+        (soft, 48_000),
+        (wide, 96_000),
+        (wide, 44_100),
+        (antiphase, 48_000),
+        (surround, 48_000),
+    ],
+    ids=["mono", "8k", "soft", "96k", "44.1k", "antiphase", "5.1"],
 )
 def test_the_voice_goes_in_every_form(
     form: Callable[[Sound, Sound], Sound], rate_hz: int, engine: SeparateEngine, media_dir: Path, tmp_path: Path
