@@ -11,7 +11,7 @@ from tasks._policies import StageRequest, StageResult, load, stage_task, store, 
 from tasks._progress import TRACKER
 from tasks.extract_audio import levels_of
 
-_VERSION = 7  # of the stage, and of what it remembers: parts made another way are made anew
+_VERSION = 8  # of the stage, and of what it remembers: parts made another way are made anew
 
 
 class MixRequest(StageRequest):
@@ -42,6 +42,7 @@ class MixBefore(Frozen):
     parts: dict[str, tuple[int, int]]
     levels: dict[str, tuple[float, ...]]
     gain_db: float
+    lift_db: float
 
 
 @stage_task("mix", _VERSION, name="mix audio")
@@ -72,7 +73,13 @@ def mix_audio(request: MixRequest) -> MixResult:
             on_progress=lambda share: TRACKER.set("mix", share, "Mixing"),
         )
         audio = store().put_file(output, "audio/wav")
-        before = MixBefore(sound=audio, parts=done.parts, levels=done.levels, gain_db=done.facts.voice_gain_db)
+        before = MixBefore(
+            sound=audio,
+            parts=done.parts,
+            levels=done.levels,
+            gain_db=done.facts.voice_gain_db,
+            lift_db=done.facts.voice_lift_db,
+        )
         store().put_record(_record(request), before.model_dump_json().encode())
         return MixResult(audio=audio, facts=done.facts)
 
@@ -90,4 +97,4 @@ def _kept(request: MixRequest) -> KeptMix | None:
     before = MixBefore.model_validate_json(stored)
     if not store().holds(before.sound):
         return None
-    return KeptMix(store().fetch(before.sound), before.parts, before.levels, before.gain_db)
+    return KeptMix(store().fetch(before.sound), before.parts, before.levels, before.gain_db, before.lift_db)

@@ -28,7 +28,7 @@ class BeginningResult(StageResult):
     artifact: Artifact
 
 
-@stage_task("preview", 8, name="preview beginning")
+@stage_task("preview", 9, name="preview beginning")
 def preview_beginning(request: BeginningRequest) -> BeginningResult:
     """The first minute, to be watched long before the whole is done."""
     with workspace() as work:

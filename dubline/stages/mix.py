@@ -38,13 +38,15 @@ Bed = Literal["ducked", "separated", "kept", "muted"]
 class MixFacts(Frozen):
     """What the mix did. Levels in LUFS and dB; `limited_share` is the share of 1 ms blocks the limiter touched.
 
-    `duck_db` is the bed's mean gain under speech.
+    The voice is raised by `voice_gain_db` to be as loud as the source's, and by `voice_lift_db` more for what the
+    limiter takes from it. `duck_db` is the bed's mean gain under speech.
     """
 
     bed: Bed = "ducked"
     source_voice_lufs: float | None
     dub_voice_lufs: float | None
     voice_gain_db: float
+    voice_lift_db: float
     duck_db: float
     limited_share: float
 
@@ -62,13 +64,15 @@ class KeptMix:
     """The sound of an earlier render, and what is known of it.
 
     `parts` tells by what a part was made of at which sample it begins there, and how many of its blocks the limiter
-    touched; `levels` how loud each phrase is, by its mark; `gain_db` by how much the voice was raised.
+    touched; `levels` how loud each phrase is, by its mark; `gain_db` by how much the voice was raised, and `lift_db` by
+    how much more because its peaks are limited.
     """
 
     sound: Path
     parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     levels: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     gain_db: float | None = None
+    lift_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,13 +134,15 @@ def mix(
     levels = {p.mark: measured.get(p.mark) or known.levels.get(p.mark, ()) for p in voice.phrases}
     voice_lufs = gated_lufs(np.asarray([level for row in levels.values() for level in row]))
     source_lufs = gated_lufs(bed.lufs, _mask(speech, len(bed.lufs))) if speech else None
-    gain_db = 0.0
+    gain_db = lift_db = 0.0
     if source_lufs is not None and voice_lufs is not None:
         gain_db = float(np.clip(source_lufs - (voice_lufs + _STEREO_OF_MONO_DB), -40.0, 30.0))
         if known.gain_db is not None and abs(gain_db - known.gain_db) <= _GAIN_STEP_DB:
-            gain_db = known.gain_db
+            gain_db, lift_db = known.gain_db, known.lift_db
         else:
             gain_db = round(gain_db / _GAIN_STEP_DB) * _GAIN_STEP_DB
+            voice.make(voice.phrases)  # every part is made anew at another gain
+            lift_db = voice.lift_db(10 ** (gain_db / 20), _step(rate_hz))
     treatment = _treatment(background, separated, has_lines=bool(timeline.placements))
     if treatment in ("kept", "muted"):
         duck_db = 0.0 if treatment == "kept" else -120.0
@@ -155,7 +161,7 @@ def mix(
         bed_identity=identities.get(bed.path, str(bed.path)),
         gain=gain,
         voice=voice,
-        voice_gain=10 ** (gain_db / 20),
+        voice_gain=10 ** ((gain_db + lift_db) / 20),
         rate_hz=rate_hz,
     )
     written = _write(summing, parts, output, known, threads, on_progress)
@@ -164,6 +170,7 @@ def mix(
         source_voice_lufs=source_lufs,
         dub_voice_lufs=voice_lufs,
         voice_gain_db=round(gain_db, 2),
+        voice_lift_db=lift_db,
         duck_db=round(duck_db, 1),
         limited_share=round(sum(count for _, count in written.values()) * _step(rate_hz) / max(1, total), 5),
     )

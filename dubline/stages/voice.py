@@ -17,11 +17,14 @@ from dubline.errors import EngineOutputInvalid
 from dubline.media.loudness import momentary
 from dubline.media.stretch import StretchJob, stretch_many
 from dubline.models import LaidPhrase, Timeline
+from dubline.stages.limiter import CEILING, power_left, step_peaks, step_powers
 
 _FADE_S = 0.004
 _TAIL_SLACK_S = 0.06
 _STEP_S, _WINDOW_STEPS = 0.1, 4  # of momentary loudness
 _APART_STEPS = 5  # between phrases that are measured: a window and more, which the filters need to fall silent
+_LIFT_STEP_DB = 0.5
+_LIFTS_DB = [_LIFT_STEP_DB * number for number in range(9)]
 _SOFTEST_LUFS = -70.0  # nothing below it counts (the absolute gate of BS.1770)
 
 
@@ -118,6 +121,26 @@ class Voice:
         file.unlink()
         loud = {mark: levels[first:end] for mark, first, end in where}
         return {mark: tuple(map(float, row[row > _SOFTEST_LUFS])) for mark, row in loud.items()}
+
+    def lift_db(self, gain: float, step: int) -> float:
+        """By how much more than `gain` the voice must be raised to be as loud with its peaks limited as without.
+
+        In steps of 0.5 dB, 4 dB at most: beyond that the limiter would be heard at work. All phrases must be made.
+        """
+        peaks, powers = [np.zeros(0)], [np.zeros(0)]
+        for phrase in self.phrases:
+            samples = self._samples(phrase)
+            peaks.append(step_peaks(samples, step))
+            powers.append(step_powers(samples, step))
+        heights, power = np.concatenate(peaks) * gain, np.concatenate(powers)
+        if heights.max(initial=0.0) <= CEILING:
+            return 0.0
+
+        def lacking_db(lift_db: float) -> float:
+            left = power_left(heights * 10 ** (lift_db / 20), power)
+            return -lift_db - 10 * float(np.log10(left / power.sum()))
+
+        return next((lift_db for lift_db in _LIFTS_DB if lacking_db(lift_db) < _LIFT_STEP_DB / 2), _LIFTS_DB[-1])
 
     def between(self, samples: range) -> list[Phrase]:
         """The phrases of which something lies there."""

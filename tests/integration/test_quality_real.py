@@ -112,6 +112,7 @@ class Dub:
                 source_voice_lufs=level_lufs or gated_lufs(levels, line_mask(spans, len(levels))),
                 dub_voice_lufs=None,
                 voice_gain_db=0.0,
+                voice_lift_db=0.0,
                 duck_db=-20.0,
                 limited_share=0.0,
             ),

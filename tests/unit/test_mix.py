@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dubline.media.loudness import gated_lufs, momentary
 from dubline.models import Span
 from dubline.stages import ducking
 from dubline.stages.limiter import AROUND_STEPS, CEILING, limit
+from dubline.stages.mix import Ground, mix
+from dubline.timing.planner import FitItem, plan
 
 STEP = 48
 
@@ -74,3 +80,32 @@ def test_the_bed_breathes() -> None:
     # A window that holds the first loud sample ends up to 0.4 s after it; the gain is there by then.
     assert depth[381] < -25
     assert np.abs(np.diff(depth)).max() < 4
+
+
+@pytest.mark.parametrize(("source_level", "lifts"), [(0.02, False), (0.15, True)])
+def test_a_voice_with_peaks_is_as_loud_as_a_loud_source(source_level: float, lifts: bool, tmp_path: Path) -> None:
+    """A source without peaks, as one made loud for broadcast, and a voice of syllables, each with its peak."""
+    rate_hz, rng = 48_000, np.random.default_rng(3)
+    source = np.zeros((8 * rate_hz, 2))
+    source[rate_hz : 7 * rate_hz] = source_level * np.clip(rng.standard_normal((6 * rate_hz, 1)), -1.5, 1.5)
+    syllable = np.exp(-np.arange(9_600) / 1_500) * np.sin(np.arange(9_600) / 20)
+    voice = 0.3 * np.tile(syllable, 6 * rate_hz // 9_600)
+    soundfile.write(tmp_path / "bed.wav", source, rate_hz)
+    soundfile.write(tmp_path / "line.wav", voice, rate_hz)
+    bed = Ground(tmp_path / "bed.wav", momentary(tmp_path / "bed.wav"))
+    item = FitItem("a", 1.0, 7.0, 7.5, len(voice), rate_hz)
+    facts = mix(
+        bed,
+        plan([item], total_samples=8 * rate_hz, rate_hz=rate_hz, profile="natural"),
+        {"a": tmp_path / "line.wav"},
+        [Span(start_s=1.0, end_s=7.0)],
+        background="mute",
+        output=tmp_path / "out.wav",
+        work=tmp_path,
+    ).facts
+    assert (facts.voice_lift_db > 0, facts.limited_share > 0) == (lifts, lifts)
+    heard = gated_lufs(momentary(tmp_path / "out.wav"))
+    assert facts.source_voice_lufs is not None
+    assert heard == pytest.approx(facts.source_voice_lufs, abs=0.6)
+    out, _ = soundfile.read(tmp_path / "out.wav")
+    assert np.abs(out).max() <= CEILING * 1.001
