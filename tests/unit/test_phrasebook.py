@@ -1,0 +1,45 @@
+"""Sentences that are said whole, and exclamations that open one."""
+
+from __future__ import annotations
+
+import pytest
+
+from dubline.engines.phrasebook import joined, opening, whole
+
+TO_PT, TO_EN = ("en", "pt"), ("pt", "en")
+
+
+@pytest.mark.parametrize(
+    ("said", "pair", "meant"),
+    [
+        ("Thank you.", TO_PT, "Obrigado."),
+        ("thank you", TO_PT, "obrigado"),
+        ("You’re welcome!", TO_PT, "De nada!"),
+        ("Any questions?", TO_PT, "Alguma pergunta?"),
+        ("Bye-bye…", TO_PT, "Tchau…"),
+        ("Thank you, everyone.", TO_PT, "Obrigado a todos."),
+        ("Oh, of course!", TO_PT, "Ah, claro!"),
+        ("No, no, no.", TO_PT, "Não, não, não."),
+        ("Sejam bem-vindos!", TO_EN, "Welcome!"),
+        ("Oi, gente.", TO_EN, "Hi everyone."),
+        ("Thank you, John.", TO_PT, None),
+        ("Cool air.", TO_PT, None),
+        ("...", TO_PT, None),
+        ("Thank you.", ("en", "es"), None),
+    ],
+)
+def test_a_sentence_of_the_book_keeps_its_mark_and_capital(said: str, pair: tuple[str, str], meant: str | None) -> None:
+    assert whole(said, pair) == meant
+
+
+def test_an_exclamation_is_told_from_an_adjective() -> None:
+    assert opening("Cool, let's go.", TO_PT) == ("Legal,", "Let's go.")
+    assert opening("Hi, guys, welcome back.", TO_PT) == ("Oi, pessoal,", "Welcome back.")
+    assert opening("Cool, dry air came in.", TO_PT) is None
+    assert opening("Cool, let's go.", TO_EN) is None
+
+
+def test_the_rest_of_a_sentence_is_small_unless_a_name_begins_it() -> None:
+    assert joined("Legal,", "Vamos.", "let's go.") == "Legal, vamos."
+    assert joined("Tchau,", "Eu vou.", "I go.") == "Tchau, eu vou."
+    assert joined("Tchau,", "Ivo.", "Ivo.") == "Tchau, Ivo."
