@@ -62,6 +62,18 @@ _DOING = re.compile(
     r"(?!par\b|mar\b|lugar\b|mulher\b|líder\b|colher\b|chanceler\b|flor\b)(\w+)(ar|er|ir|or)(?:-(se|me|nos|lhes?))?\b(?!-)",
     re.IGNORECASE,
 )
+# Brazil says "vocês" to many where Portugal says "vós"; verbs of giving and telling take it with "a".
+_YOU_AFTER = re.compile(r"\b([^\W\d_]+)-vos\b(?!-)", re.IGNORECASE)
+_YOU_BEFORE = re.compile(r"\b(vos) (?=([^\W\d_]+))", re.IGNORECASE)
+_TELLS = re.compile(
+    r"(?:agrade[cç]|apresent|assegur|cont[aeo]|d(?:ar|á|ão|ou|ei|eu|amos|emos|eram)$|desej|di(?:ss|g|z)|ensin|entreg|envi"
+    r"|escrev|expli[cq]|fal|garant|mostr|ofere[cç]|lembr|pe[dç]|pergunt|prest|promet|recomend|record|sug[ei]r|tr(?:az|ag|oux))",
+    re.IGNORECASE,
+)
+_YOURSELVES = re.compile(r"\b(juntar|levantar|preparar|reunir|sentar|unir)-vos\b(?!-)", re.IGNORECASE)
+_YOURS = re.compile(r"\b(?!Voss[ao]s? [A-Z])[Vv](oss[ao]s?)\b")
+_YOUR = {"osso": "seu", "ossos": "seus", "ossa": "sua", "ossas": "suas"}
+_WITH_YOU = re.compile(r"\bconvosco\b", re.IGNORECASE)
 # "a 42-line Bible" comes back as "Bíblia de 42-linha" or "Bíblia de 42 linha".
 _COUNTED = re.compile(
     r"(?:(?<![\w.,-])(\d+)-|(?<=\bde )(\d{1,3}) )"
@@ -77,6 +89,11 @@ def to_brazilian(text: str) -> str:
     text = _PAST.sub("amos", text)
     text = _COUNTED.sub(lambda m: f"{m[1] or m[2]} {m[3]}{'' if (m[1] or m[2]) == '1' else 's'}", text)
     text = _CONTROL.sub(r"\1controle", text)
+    text = _YOURSELVES.sub(r"se \1", text)
+    text = _YOU_AFTER.sub(lambda m: f"{m[1]} {'a ' if _TELLS.match(m[1]) else ''}vocês", text)
+    text = _YOU_BEFORE.sub(lambda m: f"{_as(m[1], 'lhes')} " if _TELLS.match(m[2]) else m[0], text)
+    text = _YOURS.sub(lambda m: _as(m[0], _YOUR[m[1].lower()]), text)
+    text = _WITH_YOU.sub(lambda m: _as(m[0], "com vocês"), text)
     return _DOING.sub(_gerund, text)
 
 

@@ -68,6 +68,9 @@ def test_checks_find_lost_numbers_and_untranslated_lines() -> None:
         ("Isso estava a tornar-se comum.", "Isso estava se tornando comum."),
         ("A Bíblia de 42-linha e a viagem de 1-dia.", "A Bíblia de 42 linhas e a viagem de 1 dia."),
         ("A Bíblia de 42 linha, de 1 volume.", "A Bíblia de 42 linhas, de 1 volume."),
+        ("Vou mostrar-vos como; posso ajudar-vos.", "Vou mostrar a vocês como; posso ajudar vocês."),
+        ("Convido-vos a juntar-vos a nós.", "Convido vocês a se juntar a nós."),
+        ("Como vos dei prova, o vosso tempo é convosco.", "Como lhes dei prova, o seu tempo é com vocês."),
         ("A equipa sob controlo no Egipto.", "A equipe sob controle no Egito."),
     ],
 )
@@ -83,6 +86,7 @@ def test_european_portuguese_becomes_brazilian(european: str, brazilian: str) ->
         "Também ninguém, porém, além do armazém: é um trem.",
         "O Project Gutenberg e a Factory, no Active Directory.",
         "Na página 3 linha 5, de 1 hora, de 1,5 hora, de 0,5 grau e em maio de 2015 parte de 42 linhas.",
+        "Vossa Excelência e Vossas Altezas, eu vos amo.",
         "Lá está a mulher. Está a par disso, e eu controlo.",
     ],
 )
