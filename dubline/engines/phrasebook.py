@@ -119,6 +119,61 @@ ladies and gentlemen = senhoras e senhores
 your honor = meritíssimo
 ma'am = senhora
 to be continued = continua
+here's the thing = é o seguinte
+let's jump right in = vamos direto ao assunto
+and that's pretty much it = e é basicamente isso
+that's pretty much it = é basicamente isso
+that's all for today = por hoje é só
+give me a break = me poupe
+just kidding = brincadeira
+you bet = com certeza
+shut up = cale a boca
+i'm in = estou dentro
+it's up to you = você decide
+it's on me = é por minha conta
+i've got this = deixa comigo
+are you kidding me = você está brincando
+what's wrong = o que foi
+what's the matter = o que foi
+how's it going = como vai
+how have you been = como você tem passado
+not bad = nada mal
+so far so good = até aqui, tudo bem
+good to know = bom saber
+long story short = em resumo
+guess what = sabe o quê
+you know what = quer saber
+kind of = mais ou menos
+sort of = mais ou menos
+my bad = foi mal
+keep going = continue
+keep it up = continue assim
+way to go = muito bem
+check it out = confira
+look out = cuidado
+here it comes = lá vem
+here they come = lá vêm eles
+there he is = lá está ele
+get well soon = melhoras
+sweet dreams = bons sonhos
+hooray = viva
+ouch = ai
+ugh = argh
+whoa = opa
+gosh = puxa
+damn it = droga
+holy cow = nossa
+help me = me ajude
+cut it out = pare com isso
+knock it off = pare com isso
+calm down = calma
+cheer up = anime-se
+get up = levante-se
+slow down = mais devagar
+back off = afaste-se
+take it easy = calma
+turn around = vire-se
+oh come on = ah, qual é
 one = um
 third = terceiro
 part two = parte dois
@@ -162,7 +217,8 @@ um abraço = a hug
 """
 # The word after it tells an exclamation ("Cool, let's go.") from an adjective ("Cool, dry air …").
 _OPENING = re.compile(
-    r"(excuse me|pardon me|bye|(?:hi|hey|hello),? (?:guys|everyone|everybody)|(?:cool|great|nice|terrific|awesome)"
+    r"(excuse me|pardon me|bye|long story short|(?:hi|hey|hello),? (?:guys|everyone|everybody)"
+    r"|(?:cool|great|nice|terrific|awesome)"
     r"(?=, (?:i|you|we|he|she|it|they|that|this|there|let|so|now|then|thank|thanks|and|but|what|how)\b)), +(?=\S)",
     re.IGNORECASE,
 )
