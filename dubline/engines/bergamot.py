@@ -26,6 +26,8 @@ _SHORT = 0.45  # a translation this much shorter than its source has lost someth
 _CLAUSES = re.compile(r"(?<=[,;:])\s+")
 _OVER_AND_OVER = re.compile(r"(\S.{0,15}?)\1{3,}")
 
+_BRACKETS = re.compile(r"[()\[\]]")
+_ASIDE = re.compile(r"\s*\([^()]*(?:\)|$)")
 _STOCK_THANKS = re.compile(r"por enviar uma (?:edição|viagem)")
 _OF_EDITS = re.compile(r"\b(?:edit|submi|sen[dt]|travel|trip)", re.IGNORECASE)
 _THANK_YOU = re.compile(r"\bthank you(?: all\b)?", re.IGNORECASE)
@@ -132,9 +134,19 @@ def _no_stock(direction: Any, text: str) -> str:
 
 
 def _tidy(source: str, translation: str) -> str:
-    """Take off a closing comma that the source does not have: lone words come back as a letter's greeting."""
+    """Take off what the source does not have: a closing comma, as in a letter's greeting, and "(em inglês)"."""
     text = _no_oftener(source, translation.strip())
+    if "(" in text and not _BRACKETS.search(source):
+        text = _without_asides(text, source)
     return text if source.rstrip().endswith((",", ";", ":")) else text.rstrip(",;")
+
+
+def _without_asides(text: str, source: str) -> str:
+    """Of a lone name the models say what language it is in ("Dr. Lee (em inglês)."), or open a bracket and stop."""
+    while "(" in text:
+        text = _ASIDE.sub("", text)
+    mark = source.rstrip()[-1:]
+    return f"{text}{mark}" if mark in (".", "!", "?") and text and text[-1].isalnum() else text
 
 
 def _no_oftener(source: str, translation: str) -> str:

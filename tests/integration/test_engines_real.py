@@ -148,6 +148,8 @@ def test_what_is_often_said_is_not_said_as_on_a_web_page(settings: Settings) -> 
     assert pt("Thank you for coming.").startswith("Obrigado por vir")
     assert "edição" in pt("Thank you for submitting an edit.")
     assert pt("Ladies and gentlemen, welcome to the show.").startswith("Senhoras e senhores, bem-vindos")
+    assert [pt(name) for name in ("Dr. Lee.", "Einstein.", "NASA.")] == ["Dr. Lee.", "Einstein.", "NASA."]
+    assert "(ou" in pt("He was born in 1921 (or 1922) in Lisbon.")
     assert pt("Cool, let's do it.").startswith("Legal, vamos")
     assert engine.translate(["Valeu."], source="pt-BR", target="en")[0].text == "Thanks."
 
