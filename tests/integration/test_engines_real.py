@@ -325,6 +325,19 @@ def test_what_is_around_an_english_name_is_read_as_ever(speaker: Any) -> None:
     assert read == f"{before}smˈɪθ{after}"
 
 
+@pytest.mark.parametrize(
+    ("text", "espeak", "read"),
+    [
+        ("livro impresso", "pt-br", "lˈivrw ˌiːmprˈɛsʊ"),
+        ("a hospedagem", "pt-br", "a ˌoːspedˈaʒeɪŋ"),
+        ("o índio e então", "pt-br", "u ˈiŋdʒjw i eɪŋtˈɐ̃ʊ̃"),  # stressed, or two sounds: as ever
+        ("libro impreso", "es", "lˈiβɾo impɾˈeso"),
+    ],
+)
+def test_a_first_vowel_without_stress_is_long_in_portuguese(speaker: Any, text: str, espeak: str, read: str) -> None:
+    assert speaker._phonemes(text, espeak) == read
+
+
 def test_kokoro_does_not_say_the_marks_of_another_language(speaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     library = speaker._library
