@@ -23,7 +23,7 @@ class FitResult(StageResult):
     timeline: ArtifactRef
 
 
-@stage_task("fit", 6, name="fit speech")
+@stage_task("fit", 7, name="fit speech")
 def fit_speech(request: FitRequest) -> FitResult:
     """Plan the timeline, exact to the sample."""
     spoken = {s.utterance_id: s for s in request.spoken}

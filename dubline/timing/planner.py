@@ -19,7 +19,7 @@ PACE_LIMIT: dict[Profile, float] = {"natural": 1.25, "strict": 1.5}
 FILL_PACE = 0.85
 """Slowest pace of a line that is shorter than the source's speech: where lips move, somebody should be heard."""
 
-CLOSE_PACE = 1.1
+CLOSE_PACE = 1.18
 """A line that outlasts the source's speech is this much faster at most though it fits: nobody hears it, and fewer see
 lips that rest while somebody speaks (listeners accept 20 %)."""
 
@@ -129,7 +129,7 @@ def plan(items: Sequence[FitItem], *, total_samples: int, rate_hz: int, profile:
     """Place every line, phrase by phrase where a line has phrases.
 
     A line that fits is laid at its source onset and made to last as long as the source's speech, as far as a pace of
-    0.85 … 1.1 does that. A longer one borrows the silence after it, then leads by up to 0.3 s into silence before it,
+    0.85 … 1.18 does that. A longer one borrows the silence after it, then leads by up to 0.3 s into silence before it,
     then is paced, then runs over: the next line starts later (drift) and the lines that follow keep some pace until a
     pause has paid it back.
     Pace is shared with the neighbours rather than put on one line. Where the media ends soon, lines are moved and paced

@@ -91,13 +91,13 @@ def test_a_line_that_outlasts_the_source_comes_closer_though_it_fits(natural_s: 
 def test_silence_is_borrowed_then_lead_then_pace() -> None:
     borrowed, lead, paced = (
         plan([_line("a", 1.0, 3.0, 4.0, n)], total_samples=4 * RATE, rate_hz=RATE, profile="natural").placements[0]
-        for n in (3.1, 3.4, 3.9)
+        for n in (3.1, 3.7, 4.1)
     )
     assert (borrowed.stretch, borrowed.onset_error_s) == (pytest.approx(CLOSE_PACE, abs=1e-4), 0.0)
     assert lead.stretch == pytest.approx(CLOSE_PACE, abs=1e-4)
     assert -0.3 <= lead.onset_error_s < 0
     assert paced.onset_error_s == -0.3
-    assert 1.1 < paced.stretch <= 1.25
+    assert CLOSE_PACE < paced.stretch <= 1.25
 
 
 def test_drift_is_carried_and_paid_back_at_the_next_pause() -> None:
@@ -121,7 +121,7 @@ def test_the_end_of_the_media_is_never_passed() -> None:
 def test_hurry_is_shared_by_neighbours() -> None:
     items = [_line("a", 0, 4, 4, 4.0), _line("b", 4, 8, 8, 4.8), _line("c", 8, 12, 12, 4.0)]
     places = plan(items, total_samples=12 * RATE, rate_hz=RATE, profile="natural").placements
-    assert 1.05 < places[0].stretch <= places[1].stretch < 1.15
+    assert 1.04 < places[0].stretch <= places[1].stretch < 1.2
     assert all(abs(p.onset_error_s) <= 0.3 for p in places)
 
 
@@ -135,7 +135,7 @@ def test_a_short_line_is_slowed_as_far_as_the_source_speaks_and_not_by_much(prof
     assert laid(3.6).length_samples == 4 * RATE
     assert laid(3.6).stretch == pytest.approx(0.9, abs=0.005)
     assert laid(3.95).stretch == 1.0
-    assert laid(4.4).stretch == pytest.approx(CLOSE_PACE, abs=1e-4)
+    assert laid(4.8).stretch == pytest.approx(CLOSE_PACE, abs=1e-4)
     following = [_line("a", 0, 4, 4, 3.6), _line("b", 3.8, 6, 6, 1.0)]
     first, second = plan(following, total_samples=6 * RATE, rate_hz=RATE, profile=profile).placements
     assert first.start_sample + first.length_samples < second.start_sample
