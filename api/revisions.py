@@ -21,7 +21,7 @@ from api.jobs import Jobs
 from api.problems import Problem, not_found
 from api.states import ENDED
 from api.tables import Job, JobRevision
-from api.transcripts import Made, Plan, Segment, make_plan, read_made, read_transcription, segments
+from api.transcripts import Made, Plan, Segment, make_plan, own_voices, read_made, read_transcription, segments
 from dubline.contract import JobResult, revision_folder, revision_record
 from dubline.engines.registry import choose_tts
 from dubline.errors import DublineError, InputError
@@ -224,7 +224,7 @@ class Revisions:
                 made,
                 lines,
                 is_new=is_new,
-                is_spoken=self._spoken_check(made.options),
+                is_spoken=self._spoken_check(made),
                 cores=self._settings.cpu_threads,
             )
             return segments(made, lines), plan
@@ -245,15 +245,21 @@ class Revisions:
         options = DubOptions.model_validate(job.options)
         return await asyncio.to_thread(read_made, self._store, result, options, edits)
 
-    def _spoken_check(self, options: DubOptions) -> Callable[[Line], bool]:
+    def _spoken_check(self, made: Made) -> Callable[[Line], bool]:
         from dubline.stages.synthesize import line_key
+
+        options, voices = made.options, own_voices(made)
 
         @functools.cache
         def choice(voice: str) -> EngineChoice:
             return _choose(self._settings, options, voice)
 
         def is_spoken(line: Line) -> bool:
-            key = line_key(line.text, options.target_language, choice(line.voice))
+            voice = line.voice or voices.get(line.utterance.speaker, "")
+            try:
+                key = line_key(line.text, options.target_language, choice(voice))
+            except InputError:  # most of its lines were spoken by a fallback, which this job does not ask for
+                return False
             return self._store.get_record(f"utterances/{key}.json") is not None
 
         return is_spoken

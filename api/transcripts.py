@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,7 +132,7 @@ def segments(made: Made, lines: Sequence[Line]) -> list[Segment]:
         return [_row_as_made(row) for row in made.rows.values()]
     base = {line.utterance.id: line for line in made.base}
     said = {line.utterance.id: (line.text, line.voice) for line in made.rendered}
-    own_voice = made.options.tts_voice or next((made.rows[i].voice for i, (_, v) in said.items() if not v), None)
+    voices = own_voices(made)
     forecasts = _forecasts(made, lines)
     out: list[Segment] = []
     for line in lines:
@@ -145,7 +146,7 @@ def segments(made: Made, lines: Sequence[Line]) -> list[Segment]:
                 source_text=line.utterance.text,
                 text=line.text,
                 speaker=line.utterance.speaker,
-                voice=line.voice or (row.voice if row else own_voice),
+                voice=line.voice or (row.voice if row else voices.get(line.utterance.speaker)),
                 edited=name not in base or _content(line) != _content(base[name]),
                 spoken_start_s=row.spoken_start_s if row else None,
                 spoken_end_s=row.spoken_end_s if row else None,
@@ -157,6 +158,16 @@ def segments(made: Made, lines: Sequence[Line]) -> list[Segment]:
             )
         )
     return out
+
+
+def own_voices(made: Made) -> dict[str, str]:
+    """The voice of each speaker's label: that of most lines which nobody gave another (a fallback speaks few)."""
+    heard: dict[str, Counter[str]] = {}
+    for line in made.rendered:
+        row = made.rows[line.utterance.id]
+        if not line.voice and row.voice:
+            heard.setdefault(line.utterance.speaker, Counter())[row.voice] += 1
+    return {speaker: voices.most_common(1)[0][0] for speaker, voices in heard.items()}
 
 
 def make_plan(
