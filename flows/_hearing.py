@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dubline.languages import canonical
-from dubline.models import ArtifactRef, EngineChoice, StageStats
+from dubline.models import ArtifactRef, EngineChoice, Speaker, StageStats
 from dubline.stages.transcribe import Chunk, SpeechPlan, agreed_language
 from tasks._engines import load_ahead
 from tasks._policies import load
@@ -42,6 +42,11 @@ class Listening:
     wanted: str | None
     common: dict[str, Any]
     fresh: dict[str, Any]
+
+    @property
+    def everybody(self) -> Speaker:
+        """All who speak, taken for one."""
+        return Speaker(label="S1", pitch_hz=self.plan.pitch_hz, speech_s=sum(s.duration_s for s in self.plan.speech))
 
     @property
     def speakers(self) -> ArtifactRef | None:

@@ -8,7 +8,7 @@ from typing import Any
 from dubline.engines.registry import choose_fallback_tts, choose_tts, voices_of
 from dubline.models import DubOptions, EngineChoice, Line, Speaker, Spoken
 from dubline.settings import Settings
-from dubline.speakers.casting import cast
+from dubline.speakers.casting import cast, has_choice
 from dubline.stages.synthesize import batches_by_voice, stored_line
 from tasks._policies import store
 from tasks._run import Started, start
@@ -31,9 +31,9 @@ class Speaking:
     ) -> None:
         self._target, self._settings, self._common, self._refresh = target, settings, common, refresh
         self._engine = options.tts_engine
-        self.casting = cast(
-            speakers, voices_of(settings, tts, target), first=tts.voice, is_named=options.tts_voice is not None
-        )
+        voices, is_named = voices_of(settings, tts, target), options.tts_voice is not None
+        self.casting = cast(speakers, voices, first=tts.voice, is_named=is_named)
+        self.is_cast_by_pitch = not is_named and has_choice(voices) and any(s.pitch_hz for s in speakers)
         self._voices = {voice: tts.model_copy(update={"voice": voice}) for voice in self.casting.values()}
 
     @property

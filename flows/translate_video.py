@@ -81,7 +81,12 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     )
     sound = await finish(bedding)
     speakers = load(listening.speakers, Speakers).speakers if listening.speakers else ()
-    speaking = Speaking(tts, target, options, speakers, settings, common=common, refresh=params.refresh)
+    speaking = Speaking(
+        tts, target, options, speakers or (listening.everybody,), settings, common=common, refresh=params.refresh
+    )
+
+    if one_voice and speaking.is_cast_by_pitch:
+        one_voice += f" The voice was chosen by the pitch of the speech, {listening.plan.pitch_hz:.0f} Hz."
 
     # What a person edits has been watched before, and most of it is made: nothing is gained ahead.
     ahead = None

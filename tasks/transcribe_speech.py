@@ -19,7 +19,7 @@ class DetectResult(StageResult):
     pause_level_db: float | None
 
 
-@stage_task("transcribe", 5, name="find speech")
+@stage_task("transcribe", 6, name="find speech")
 def find_speech_spans(request: DetectRequest) -> DetectResult:
     """Voice activity over the whole sound, cut into chunks at silences."""
     plan = find_speech(store().fetch(request.stt))

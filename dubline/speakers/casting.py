@@ -18,11 +18,11 @@ def cast(speakers: Sequence[Speaker], voices: Sequence[Voice], *, first: str, is
     Args:
         speakers: In order of first speaking; nobody is taken for one speaker, `S1`.
         voices: That speak the language, the preferred first.
-        first: Voice of a dub with one.
+        first: Voice that is preferred, and that of a speaker of unknown pitch.
         is_named: A person asked for `first` by name: who speaks first has it, whatever the pitch.
     """
-    if len(speakers) <= 1:
-        return {speakers[0].label if speakers else "S1": first}
+    if not speakers:
+        return {"S1": first}
     rows = sorted(voices, key=lambda v: v.id != first)
     used = Counter({first: 1}) if is_named else Counter[str]()
     out = {speakers[0].label: first} if is_named else {}
@@ -32,6 +32,11 @@ def cast(speakers: Sequence[Speaker], voices: Sequence[Voice], *, first: str, is
         out[speaker.label] = chosen
         used[chosen] += 1
     return out
+
+
+def has_choice(voices: Sequence[Voice]) -> bool:
+    """Whether there are higher and lower voices."""
+    return {"female", "male"} <= {v.gender for v in voices}
 
 
 def _suits(voice: Voice, pitch_hz: float | None) -> bool:

@@ -17,11 +17,13 @@ from dubline.engines.base import SttEngine, SttResult
 from dubline.engines.vad import speech_spans
 from dubline.errors import InputError
 from dubline.models import DroppedSegment, Frozen, Segment, Span, Transcript, Word
+from dubline.speakers.pitch import median_pitch_hz
 from dubline.stages.hear_again import CONTEXT_PAD_S, around, lost, with_words, wordless
 from dubline.stages.joints import mend
 from dubline.stages.separate import pause_level_db
 
 RATE_HZ = 16_000
+_PITCHED_S = 24.0  # of speech: more changes the median little
 _LEAST_S = 0.4  # in all; of less than that Whisper makes words up, others each time
 _PAD_S = 0.25  # speech kept around what the VAD found: it clips soft onsets
 BEGINNING_S = 60.0
@@ -48,10 +50,12 @@ class SpeechPlan(Frozen):
     """Where somebody speaks, how recognition is cut up, and how loud the pauses are against the speech (dB).
 
     The first `head` chunks hold the beginning, which is dubbed ahead of the rest; 0 where that gains nothing.
+    `pitch_hz` is the median of the voiced sound; None where too little of it was found.
     """
 
     duration_s: float
     pause_level_db: float | None = None
+    pitch_hz: float | None = None
     speech: tuple[Span, ...]
     chunks: tuple[Chunk, ...]
     head: int = 0
@@ -78,10 +82,23 @@ def find_speech(stt_audio: Path, *, chunk_s: float = 120.0) -> SpeechPlan:
     return SpeechPlan(
         duration_s=duration_s,
         pause_level_db=pause_level_db(audio, RATE_HZ, speech),
+        pitch_hz=_pitch_hz(audio, speech),
         speech=speech,
         chunks=(*head, *rest),
         head=len(head),
     )
+
+
+def _pitch_hz(audio: NDArray[np.float32], speech: Sequence[Span]) -> float | None:
+    """How high the speech is, by its longest spans."""
+    parts: list[NDArray[np.float32]] = []
+    left_s = _PITCHED_S
+    for span in sorted(speech, key=lambda s: -s.duration_s):
+        if left_s > 0:
+            end_s = min(span.end_s, span.start_s + left_s)
+            parts.append(audio[int(span.start_s * RATE_HZ) : int(end_s * RATE_HZ)])
+            left_s -= end_s - span.start_s
+    return median_pitch_hz(np.concatenate(parts)) if parts else None
 
 
 def head_end(speech: Sequence[Span], duration_s: float) -> int:

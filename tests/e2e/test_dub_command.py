@@ -103,6 +103,12 @@ def test_the_picture_is_untouched_and_the_length_is_the_same(first: dict[str, An
     assert {s.language for s in after.streams if s.kind == "subtitle"} == {"por", "eng"}
 
 
+def test_a_low_voice_dubs_a_low_speaker_though_nobody_asked_for_speakers(first: dict[str, Any]) -> None:
+    report = _report(first)
+    assert [e["voice"] for e in report["provenance"]["engines"] if e["kind"] == "tts"] == ["pm_alex"]
+    assert "by the pitch of the speech, 11" in report["speakers"]["reason"]
+
+
 def test_the_report_is_measured_and_not_a_failure(first: dict[str, Any]) -> None:
     report = _report(first)
     assert report["verdict"] in {"pass", "review"}

@@ -123,7 +123,9 @@ def test_voices_follow_pitch_and_are_distinct_while_there_are_enough() -> None:
     named = cast(three, PORTUGUESE, first="pm_santa", is_named=True)
     assert named == {"S1": "pm_santa", "S2": "pf_dora", "S3": "pm_alex"}
     assert cast([], PORTUGUESE, first="pf_dora") == {"S1": "pf_dora"}
-    assert cast([speaker(1, 100)], PORTUGUESE, first="pf_dora") == {"S1": "pf_dora"}
+    assert cast([speaker(1, 100)], PORTUGUESE, first="pf_dora") == {"S1": "pm_alex"}
+    assert cast([speaker(1, None)], PORTUGUESE, first="pf_dora") == {"S1": "pf_dora"}
+    assert cast([speaker(1, 100)], PORTUGUESE, first="pf_dora", is_named=True) == {"S1": "pf_dora"}
     silent = (Voice("a", "en"), Voice("b", "en"))
     assert cast([speaker(1, 100), speaker(2, 300)], silent, first="a") == {"S1": "a", "S2": "b"}
 

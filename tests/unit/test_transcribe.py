@@ -92,6 +92,22 @@ def test_less_than_a_word_of_speech_is_not_recognised(
     assert (plan.speech, len(plan.chunks)) == ((span,), chunks)
 
 
+@pytest.mark.parametrize("pitch_hz", [110.0, 220.0])
+def test_the_pitch_of_the_speech_is_found_with_it(
+    pitch_hz: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = [Span(start_s=1.0, end_s=3.0), Span(start_s=4.0, end_s=9.0)]
+    monkeypatch.setattr(transcribe, "speech_spans", lambda _audio: spans)
+    times_s = np.arange(10 * RATE_HZ) / RATE_HZ
+    hum = 0.2 * np.sin(2 * np.pi * 300.0 * times_s)  # beside the speech, and louder
+    voice = sum(np.sin(2 * np.pi * k * pitch_hz * times_s) / k for k in range(1, 8)) * 0.1
+    is_speech = np.zeros(len(times_s), bool)
+    for span in spans:
+        is_speech[int(span.start_s * RATE_HZ) : int(span.end_s * RATE_HZ)] = True
+    soundfile.write(tmp_path / "stt.wav", np.where(is_speech, voice, hum), RATE_HZ)
+    assert transcribe.find_speech(tmp_path / "stt.wav").pitch_hz == pytest.approx(pitch_hz, rel=0.03)
+
+
 def test_the_language_that_most_is_spoken_in_is_that_of_all_chunks() -> None:
     lengths_s = (90.0, 80.0, 20.0)
     chunks = [Chunk(spans=(Span(start_s=100.0 * n, end_s=100.0 * n + s),)) for n, s in enumerate(lengths_s)]
