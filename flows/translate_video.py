@@ -129,6 +129,18 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
         utterances = lines.utterances
 
     rows = load(lines.lines, Lines).rows
+    judge = JudgeRequest(
+        base=base.lines,
+        lines=lines.lines,
+        source_language=language,
+        target_language=target,
+        glossary=options.glossary,
+        used=mt,
+        refresh=params.refresh,
+        **common,
+    )
+    # A changed line leaves a core idle while it is spoken, all lines of a dub do not.
+    judging = start(judge_translation, judge, **fresh) if options.edits else None
     speaking.add_voices(rows)
     held = ahead.holds(rows) if ahead else {}
     known = speaking.stored(rows) if options.edits else []
@@ -194,20 +206,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
     looking = None
     if options.subtitles != "burned":
         looking = start(preview_picture, PictureRequest(video=source.source, media=media, **common), **fresh)
-    judging = start(
-        judge_translation,
-        JudgeRequest(
-            base=base.lines,
-            lines=lines.lines,
-            source_language=language,
-            target_language=target,
-            glossary=options.glossary,
-            used=mt,
-            refresh=params.refresh,
-            **common,
-        ),
-        **fresh,
-    )
+    judging = judging or start(judge_translation, judge, **fresh)
     mixed = await run(
         mix_audio,
         MixRequest(
@@ -290,6 +289,7 @@ async def _dub(params: TranslateVideoParams) -> JobResult:
             spoken=spoken,
             mix=mixed.facts,
             bed=sound.bed,
+            measured_bed=sound.measured,
             background=background.background if background else None,
             choices=tuple(
                 c for c in (stt, diarizer, mt, *speaking.voices, separator if background else None) if c is not None

@@ -44,6 +44,7 @@ class ReportRequest(StageRequest):
     spoken: tuple[Spoken, ...]
     mix: MixFacts
     bed: ArtifactRef
+    measured_bed: ArtifactRef
     background: ArtifactRef | None
     choices: tuple[EngineChoice, ...]
     source_language: str
@@ -64,7 +65,7 @@ class ReportResult(StageResult):
     message: str
 
 
-@stage_task("report", 8, name="build report")
+@stage_task("report", 9, name="build report")
 def build_report(request: ReportRequest) -> ReportResult:
     """Listen to the finished file, read it, measure it, and say how good it is."""
     with ExitStack() as held, workspace() as work:
@@ -96,7 +97,7 @@ def build_report(request: ReportRequest) -> ReportResult:
                 translation=load(request.translation, Translation),
                 mix=request.mix,
                 spoken_audio={s.utterance_id: store().fetch(s.audio) for s in request.spoken if s.audio is not None},
-                bed=store().fetch(request.bed),
+                bed=store().fetch(request.measured_bed),
                 background=store().fetch(request.background) if request.background else None,
                 choices=request.choices,
                 stats=request.stats,

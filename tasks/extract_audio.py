@@ -21,6 +21,7 @@ class BedRequest(StageRequest):
 
 class BedResult(StageResult):
     bed: ArtifactRef
+    measured: ArtifactRef
     levels: ArtifactRef
     rate_hz: int
     samples: int
@@ -40,14 +41,22 @@ class SpeechResult(StageResult):
     downmix: str
 
 
-@stage_task("extract", 3, name="extract bed")
+@stage_task("extract", 4, name="extract bed")
 def extract_bed_audio(request: BedRequest) -> BedResult:
     """Decode the chosen track for the mix."""
     with workspace() as work:
-        bed = work / "bed.wav"
-        done = extract_bed(store().fetch(request.source), request.media, request.audio_index, bed, work_dir=work)
+        bed, measured = work / "bed.wav", work / "bed.s16"
+        done = extract_bed(
+            store().fetch(request.source),
+            request.media,
+            request.audio_index,
+            bed,
+            measured=measured,
+            work_dir=work,
+        )
         return BedResult(
             bed=store().put_file(bed, "audio/wav"),
+            measured=store().put_file(measured, "application/octet-stream"),
             levels=put_levels(done.lufs),
             rate_hz=done.rate_hz,
             samples=done.samples,

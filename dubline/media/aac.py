@@ -123,15 +123,9 @@ def encode_in_parts(
     parts = _cut(samples)
     if len(parts) < 2 or rate_hz not in _RATES_HZ:
         return None
-    made: dict[int, bytes] = {}
-    keys: list[str] = []
-    with soundfile.SoundFile(str(audio)) as file:
-        for number, part in enumerate(parts):
-            stop.check()
-            keys.append(_key(part.read(file), rate_hz, part.own.start))
-            frames = kept.frames(keys[-1]) if kept is not None else None
-            if frames is not None:
-                made[number] = frames
+    keys = _keys(audio, parts, threads, stop)
+    found = {number: kept.frames(key) for number, key in enumerate(keys)} if kept is not None else {}
+    made = {number: frames for number, frames in found.items() if frames is not None}
     missing = [number for number in range(len(parts)) if number not in made]
     runs = max(min(threads, -(-len(missing) // _FEW_PARTS)), -(-len(missing) // _MOST_PARTS))
     groups = [missing[run * len(missing) // runs : (run + 1) * len(missing) // runs] for run in range(runs)]
@@ -173,10 +167,26 @@ def _cut(samples: int) -> list[_Part]:
     return out
 
 
+def _keys(audio: Path, parts: Sequence[_Part], threads: int, stop: StopToken) -> list[str]:
+    """Identities of what the parts are made of, by as many threads as may work: after an edit nothing else can."""
+
+    def some(first: int) -> list[str]:
+        with soundfile.SoundFile(str(audio)) as file:
+            out: list[str] = []
+            for part in parts[first : first + share]:
+                stop.check()
+                out.append(_key(part.read(file), file.samplerate, part.own.start))
+            return out
+
+    share = -(-len(parts) // threads)
+    with ThreadPoolExecutor(threads) as pool:
+        return [key for keys in pool.map(some, range(0, len(parts), share)) for key in keys]
+
+
 def _key(pcm: NDArray[np.int16], rate_hz: int, lead: int) -> str:
     """Identity of what a part is made of."""
     digest = hashlib.sha256(json.dumps([rate_hz, pcm.shape, lead, _PART_FRAMES, OPTIONS]).encode())
-    digest.update(pcm.tobytes())
+    digest.update(np.ascontiguousarray(pcm))
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Decodes one audio track, losslessly: to the bed at full rate, and to 16 kHz mono for the recogniser."""
+"""Decodes one audio track: losslessly to the bed at full rate, and to 16 kHz for who listens and measures."""
 
 from __future__ import annotations
 
@@ -45,9 +45,19 @@ def bed_rate(source_rate_hz: int) -> int:
 
 
 def extract_bed(
-    source: Path, info: MediaInfo, audio_index: int, out: Path, *, work_dir: Path, stop: StopToken = STOP
+    source: Path,
+    info: MediaInfo,
+    audio_index: int,
+    out: Path,
+    *,
+    work_dir: Path,
+    measured: Path | None = None,
+    stop: StopToken = STOP,
 ) -> Bed:
     """Write the bed: stereo, 16-bit WAV on the media's timeline.
+
+    `measured` gets the same as raw 16 kHz stereo, 16 bit little-endian: every report of a render holds it against the
+    finished sound, and would have to decode the bed for it.
 
     It starts at the media's time zero, whatever the track's own start: a late track gets silence before it, holes are
     filled, and the end is padded or cut to the media's length, to a sample.
@@ -63,15 +73,20 @@ def extract_bed(
         anchored = anchors(info, container, {audio_index})
         sound = on_timeline(container[str(audio_index)]).filter("aresample", rate_hz, ochl="stereo")
         # Loudness is measured on the way: no pass of its own.
-        split = fitted(sound, samples).filter_multi_output("asplit", 2)
+        split = fitted(sound, samples).filter_multi_output("asplit", 2 if measured is None else 3)
+        sinks = [_wav(split[0], "out.wav"), metered(split[1], "levels.txt")]
+        if measured is not None:
+            sinks.append(argv.sink([measurable(split[2])], "measured.raw", "s16le"))
         run_ffmpeg(
-            argv.arguments(_wav(split[0], "out.wav"), metered(split[1], "levels.txt"), *anchored),
+            argv.arguments(*sinks, *anchored),
             deadline_s=60 + info.duration_s,
             cwd=scratch.path,
             stop=stop,
         )
         lufs = read_momentary((scratch.path / "levels.txt").read_bytes())
         scratch.move("out.wav", out)
+        if measured is not None:
+            scratch.move("measured.raw", measured)
     return Bed(rate_hz=rate_hz, samples=samples, lufs=lufs)
 
 
@@ -159,6 +174,11 @@ def on_timeline(sound: Any) -> Any:
     """Silence where the track's timestamps leave holes, from the media's time zero on."""
     sound = sound.filter("aresample", **{"async": 1, "first_pts": 0, "min_hard_comp": _LEAST_GAP_S})
     return sound.filter("asetnsamples", 32768, pad=0)
+
+
+def measurable(sound: Any) -> Any:
+    """As the report measures sound: 16 kHz, 16 bit, stereo."""
+    return sound.filter("aresample", STT_RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="stereo")
 
 
 def fitted(sound: Any, samples: int) -> Any:

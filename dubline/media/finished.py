@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dubline.media import argv
+from dubline.media.extract import measurable
 from dubline.media.loudness import metered, read_momentary
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
@@ -108,7 +109,7 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float) -> FinishedS
     with Scratch(work_dir) as scratch:
         forks = _track(scratch.link(video)).filter_multi_output("asplit", 4)
         sounds = argv.arguments(
-            argv.sink([_stereo(forks[0])], "stereo.raw", "s16le"),
+            argv.sink([measurable(forks[0])], "stereo.raw", "s16le"),
             argv.sink([_mono(forks[3])], "mono.raw", "s16le"),
             argv.sink(
                 [forks[2].filter("volume", 0.5).filter("aformat", sample_fmts="s16")], "halved.wav", "wav", rf64="auto"
@@ -137,17 +138,13 @@ def decode_stereo(path: Path, output: Path, *, work_dir: Path, media_s: float) -
     """
     with Scratch(work_dir) as scratch:
         sound = argv.source(scratch.link(path))["a:0"].filter("asetnsamples", _FEW_AT_ONCE, pad=0)
-        sound = argv.sink([_stereo(sound)], "stereo.raw", "s16le")
+        sound = argv.sink([measurable(sound)], "stereo.raw", "s16le")
         run_ffmpeg(argv.arguments(sound), deadline_s=_deadline_s(media_s), cwd=scratch.path)
         return scratch.move("stereo.raw", output)
 
 
 def _mono(sound: Any) -> Any:
     return sound.filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="mono")
-
-
-def _stereo(sound: Any) -> Any:
-    return sound.filter("aresample", RATE_HZ).filter("aformat", sample_fmts="s16", channel_layouts="stereo")
 
 
 def _deadline_s(media_s: float) -> float:

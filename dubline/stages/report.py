@@ -60,7 +60,10 @@ LISTEN_BUDGET_S = 45.0
 
 
 class ReportInputs(Frozen):
-    """What the measures start from: the two files, and the plan that the second one is held against."""
+    """What the measures start from: the two files, and the plan that the second one is held against.
+
+    `bed` is the source's sound as raw 16 kHz stereo, 16 bit; `background` the same without its voice, a sound file.
+    """
 
     source: Path
     source_ref: ArtifactRef
@@ -148,14 +151,15 @@ def build_report(
             known=inputs.heard_before,
         )
         looking = beside.submit(_look, inputs, settings, work_dir)
-        original = beside.submit(_original, inputs, inputs.bed, work_dir) if inputs.bed and spans else None
+        without = beside.submit(_background, inputs, work_dir) if inputs.background and spans else None
         recognition = measure_recognition(inputs.transcript)
         sound = decoding.result()
         pcm = sound.mono
         measuring = beside.submit(sound.peaks)
         leaking = None
-        if original is not None:
-            leaking = beside.submit(measure_leak, sound.stereo, *original.result(), inputs.transcript.speech, spans)
+        if inputs.bed is not None and spans:
+            background = without.result() if without is not None else None
+            leaking = beside.submit(measure_leak, sound.stereo, inputs.bed, background, inputs.transcript.speech, spans)
         matches = match_lines(envelope(pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
         facts = measure_sound(pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
         peaks = measuring.result()
@@ -245,14 +249,12 @@ def _look(inputs: ReportInputs, settings: Settings, work_dir: Path) -> tuple[Med
     )
 
 
-def _original(inputs: ReportInputs, bed: Path, work_dir: Path) -> tuple[Path, Path | None]:
-    """The original sound, decoded as the finished one is, and where it was separated its background."""
-
-    def decoded(path: Path, name: str) -> Path:
-        return decode_stereo(path, work_dir / name, work_dir=work_dir, media_s=inputs.media.duration_s)
-
-    background = inputs.background
-    return decoded(bed, "bed.s16"), decoded(background, "background.s16") if background is not None else None
+def _background(inputs: ReportInputs, work_dir: Path) -> Path:
+    """The separated background, decoded as the finished sound is."""
+    assert inputs.background is not None
+    return decode_stereo(
+        inputs.background, work_dir / "background.s16", work_dir=work_dir, media_s=inputs.media.duration_s
+    )
 
 
 def _sound_faults(timing: Timing, voice: VoiceQuality, mix: MixQuality) -> list[tuple[tuple[str, ...], float, str]]:

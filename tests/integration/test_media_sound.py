@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dubline.media import argv
 from dubline.media.extract import STT_RATE_HZ, Bed, Downmix, extract_bed, extract_speech
-from dubline.media.finished import RATE_HZ, decode_excerpts, decode_mono
+from dubline.media.finished import RATE_HZ, decode_excerpts, decode_mono, decode_stereo
 from dubline.media.loudness import gated_lufs, momentary
 from dubline.media.probe import probe
 from dubline.media.runner import run_ffmpeg
@@ -48,7 +48,12 @@ def take(media_dir: Path, tmp_path: Path) -> Callable[[str], Taken]:
         source = media_dir / name
         info = probe(source, Settings())
         bed, stt = tmp_path / "bed.wav", tmp_path / "stt.wav"
-        facts = extract_bed(source, info, info.audio[-1].index, bed, work_dir=tmp_path)
+        measured = tmp_path / "bed.s16"
+        facts = extract_bed(source, info, info.audio[-1].index, bed, measured=measured, work_dir=tmp_path)
+        decoded = decode_stereo(bed, tmp_path / "again.s16", work_dir=tmp_path, media_s=info.duration_s)
+        there, again = (np.fromfile(path, "<i2").astype(int) for path in (measured, decoded))
+        assert len(there) == len(again)
+        assert np.abs(there - again).max(initial=0) <= 2  # the bed's own, but for the rounding
         downmix = extract_speech(source, info, info.audio[-1].index, stt, work_dir=tmp_path)
         bed_pcm, bed_rate = soundfile.read(bed)
         stt_pcm, stt_rate = soundfile.read(stt)

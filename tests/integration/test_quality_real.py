@@ -14,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from dubline.engines.base import SttEngine
+from dubline.media.finished import decode_stereo
 from dubline.media.loudness import gated_lufs, momentary
 from dubline.media.mux import mux
 from dubline.media.probe import probe
@@ -69,6 +70,9 @@ class Dub:
         soundfile.write(output, finished, RATE)
         if original is not None:
             soundfile.write(self.folder / "bed.flac", original, RATE)
+            decode_stereo(
+                self.folder / "bed.flac", self.folder / "bed.s16", work_dir=self.folder, media_s=len(original) / RATE
+            )
         spoken = {row[0]: self.folder / f"{row[0]}.flac" for row in self.rows}
         for number, path in enumerate(spoken.values()):
             soundfile.write(path, self.audio[self.place(number), 0], RATE)
@@ -117,7 +121,7 @@ class Dub:
                 limited_share=0.0,
             ),
             spoken_audio=spoken,
-            bed=self.folder / "bed.flac" if original is not None else None,
+            bed=self.folder / "bed.s16" if original is not None else None,
             choices=(),
             stats=(),
             options=DubOptions(target_language="en", listen="all" if stt else "off"),

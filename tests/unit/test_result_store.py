@@ -33,6 +33,7 @@ def block(tmp_path: Path) -> VerifyingResultStore:
 def _record(store: LocalStore) -> bytes:
     result = BedResult(
         bed=store.put_bytes(b"bed", "audio/wav"),
+        measured=store.put_bytes(b"measured", "application/octet-stream"),
         levels=store.put_bytes(b"levels", "application/octet-stream"),
         rate_hz=48_000,
         samples=1,
