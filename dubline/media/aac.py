@@ -186,7 +186,7 @@ def _keys(audio: Path, parts: Sequence[_Part], threads: int, stop: StopToken) ->
 def _key(pcm: NDArray[np.int16], rate_hz: int, lead: int) -> str:
     """Identity of what a part is made of."""
     digest = hashlib.sha256(json.dumps([rate_hz, pcm.shape, lead, _PART_FRAMES, OPTIONS]).encode())
-    digest.update(np.ascontiguousarray(pcm))
+    digest.update(np.ascontiguousarray(pcm).data)
     return digest.hexdigest()
 
 
