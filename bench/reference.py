@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.process_tree import Measured, measure
+from dubline.engines.pool import acquire
+from dubline.engines.registry import choose_mt
 from dubline.media.ffmpeg import ffmpeg_path
+from dubline.models import Line, Utterance
+from dubline.quality.translation import back_translation_chrf
+from dubline.settings import get_settings
 
 _PACKAGES = [
     "faster-whisper==1.2.1",
@@ -72,3 +78,23 @@ class Reference:
             env={**os.environ, "MODELS_DIR": str(self.models)},
         )
         return self.dub(video, out, "--tts", str(weights))
+
+
+def back_translated_chrf(out: Path, video: Path) -> float:
+    """The script's Portuguese texts translated back, measured as a dub's report measures its own."""
+    rows = json.loads((out / f"{video.stem}.report.json").read_text())["segs"]
+    lines = [
+        Line(
+            utterance=Utterance(
+                id=f"u{number}", start_s=row["start"], end_s=row["end"], slot_end_s=row["end"], text=row["text"]
+            ),
+            text=row["pt"],
+        )
+        for number, row in enumerate(rows)
+    ]
+    back = choose_mt(get_settings(), engine="auto", model=None, source="pt-BR", target="en")
+    with acquire(back, get_settings()) as engine:
+        score, reason = back_translation_chrf(lines, engine, source_language="en", target_language="pt-BR")
+    if score is None:
+        raise SystemExit(f"the plain script's texts could not be translated back: {reason}")
+    return score
