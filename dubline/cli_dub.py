@@ -34,7 +34,12 @@ def dub(
         typer.Option(help="In the video: none, sidecar, embedded or burned.", autocompletion=one_of(SubtitleMode)),
     ] = "embedded",
     keep_original: Annotated[bool, typer.Option("--keep-original", help="Keep the original as second track.")] = False,
-    voice: Annotated[str | None, typer.Option(help="Voice of the dub; `dubline engines` lists them.")] = None,
+    voice: Annotated[
+        str | None,
+        typer.Option(
+            help="Voice of the dub; `dubline engines` lists them. By default a higher or a lower one, by the speech."
+        ),
+    ] = None,
     speakers: Annotated[str, typer.Option(help="A voice for each speaker: auto, a number, or one for all.")] = "one",
     stt: Annotated[str, typer.Option("--stt", help="Recognition engine.")] = "auto",
     stt_model: Annotated[str, typer.Option(help="Recognition model: base, tiny.en, a folder or a hub name.")] = "base",
