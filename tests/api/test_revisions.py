@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from api.transcripts import Made, own_voices
 from dubline.contract import revision_record
 from dubline.engines.registry import choose_tts
+from dubline.models import DubOptions
 from dubline.stages.synthesize import line_key
 from dubline.storage.retention import sweep
 from tests.api.conftest import LINES, Harness, natural_s
@@ -123,6 +126,14 @@ def test_a_text_that_the_store_has_is_not_spoken_again(harness: Harness, job_id:
     harness.store.put_record(f"utterances/{line_key('Una prueba.', 'es', choice)}.json", b"{}")
     plan = _put(harness, job_id, 0, {"op": "change", "id": "u1", "text": "Una prueba."}).json()["plan"]
     assert (plan["lines_again"], plan["stages_again"][0]) == ([], "fit")
+
+
+def test_a_speakers_voice_is_that_of_most_lines_which_nobody_gave_another() -> None:
+    lines = [line.model_copy(update={"voice": "asked" if n == 3 else ""}) for n, line in enumerate(LINES)]
+    voices = dict(zip((line.utterance.id for line in LINES), ("fallback", "low", "low", "asked"), strict=True))
+    rows: Any = {name: SimpleNamespace(voice=voice) for name, voice in voices.items()}
+    result: Any = None
+    assert own_voices(Made(result, DubOptions(target_language="es"), LINES, tuple(lines), rows)) == {"S1": "low"}
 
 
 @pytest.mark.parametrize(
