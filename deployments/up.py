@@ -24,6 +24,7 @@ from deployments.prefect_server import end_idle, free_port, is_healthy, starting
 from deployments.supervisor import Child, Supervisor
 from deployments.worker_name import is_ready
 from dubline.errors import DublineError
+from dubline.heap import ONE_HEAP
 from dubline.settings import Settings, setting_problem
 
 EXIT_FAILED, EXIT_CONFIG = 1, 78  # 78: EX_CONFIG of sysexits.h
@@ -201,7 +202,7 @@ def _children(settings: Settings, url: str, port: int, without: frozenset[str]) 
         ),
         Child(*child("bootstrap", "deployments.bootstrap"), once=True),
         Child(
-            *child("engines", "dubline.engines.server"),
+            *child("engines", "dubline.engines.server", **ONE_HEAP),
             check=lambda _pid: _answers(engine_socket, "/health"),
             stop_s=2.0,
         ),

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from rich.console import Console
 
 from dubline.bar import Bar
+from dubline.heap import ONE_HEAP
 from dubline.models import DubOptions
 from dubline.stack import require_project
 
@@ -36,7 +37,11 @@ def run_local(
     }
     said: list[str] = []
     with subprocess.Popen(
-        [sys.executable, "-m", _RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", _RUNNER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**ONE_HEAP, **os.environ},
     ) as child:
         assert child.stdin is not None
         child.stdin.write(json.dumps(request).encode())

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pysubs2
 import pytest
 
+from dubline.heap import ONE_HEAP
 from dubline.media.ffmpeg import ffmpeg_path
 from dubline.media.mux import stream_hash
 from dubline.media.probe import probe
@@ -167,6 +169,7 @@ def resumed(home: Path, speech: Path, tmp_path_factory: pytest.TempPathFactory) 
             assert child.poll() is None, child.communicate()
             time.sleep(0.05)
         for pid in _children(child.pid):
+            assert ONE_HEAP.items() <= psutil.Process(pid).environ().items()
             os.kill(pid, signal.SIGKILL)
         child.communicate(timeout=30)
     assert child.returncode != 0
@@ -201,8 +204,6 @@ def test_an_edit_runs_only_what_it_changes(resumed: Resumed) -> None:
 
 
 def _children(pid: int) -> list[int]:
-    import psutil
-
     return [c.pid for c in psutil.Process(pid).children(recursive=True) if "deployments.local" in " ".join(c.cmdline())]
 
 

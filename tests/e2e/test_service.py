@@ -24,6 +24,7 @@ import soundfile
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from dubline.heap import ONE_HEAP
 from dubline.media.finished import decode_mono
 from dubline.media.probe import probe
 from dubline.settings import Settings
@@ -292,6 +293,10 @@ def test_jobs_are_taken_while_prefect_is_away_and_the_api_forgets_nothing(stack:
     os.kill(stack.state["pids"]["api"], signal.SIGKILL)
     rows = stack.wait(jobs, 180)
     assert {r["status"] for r in rows.values()} == {"completed"}
+
+
+def test_engines_share_one_heap(stack: Stack) -> None:
+    assert ONE_HEAP.items() <= psutil.Process(stack.state["pids"]["engines"]).environ().items()
 
 
 def test_a_large_upload_is_not_held_in_memory(stack: Stack, clip: Path) -> None:
