@@ -15,9 +15,10 @@ from dubline.stages.transcribe import Chunk
 from flows._hearing import Listening, are_known, recognise, understand
 from flows._job import offer_first_minute
 from flows._speaking import Speaking
+from tasks._engines import load_ahead
 from tasks._policies import load
 from tasks._progress import TRACKER
-from tasks._run import Started, finish, run
+from tasks._run import Started, finish, recall, run
 from tasks.extract_audio import BedResult
 from tasks.preview_beginning import BeginningRequest, preview_beginning
 from tasks.synthesize_speech import SynthesizeResult
@@ -140,6 +141,8 @@ class Ahead:
                 choice=mt,
                 **self._listening.common,
             )
+            if self._listening.fresh["refresh"] or recall(translate_text, request) is None:
+                load_ahead(self._speaking.tts)  # what is new will be spoken next
             translated: LinesResult = await run(translate_text, request, **self._listening.fresh)
             self._language = results[0].language
             self.stats += (translated.stats,)

@@ -29,6 +29,7 @@ class Speaking:
         common: dict[str, Any],
         refresh: bool,
     ) -> None:
+        self.tts = tts
         self._target, self._settings, self._common, self._refresh = target, settings, common, refresh
         self._engine = options.tts_engine
         voices, is_named = voices_of(settings, tts, target), options.tts_voice is not None

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from dubline.engines.base import MtResult
 from dubline.errors import EngineOutputInvalid
-from dubline.models import EngineChoice
+from dubline.models import ArtifactRef, DubOptions, EngineChoice, Span
+from dubline.settings import Settings
+from dubline.stages.transcribe import Chunk
+from flows import _ahead
 from tasks.translate_text import _Once
 
+REF = ArtifactRef(uri="artifact:blobs/00/0", sha256="0" * 64, size_bytes=1, media_type="application/json")
+CHUNK = Chunk(spans=(Span(start_s=0, end_s=9),))
 CHOICE = EngineChoice(kind="mt", engine="counting", version="1", fingerprint="")
 
 
@@ -58,3 +66,31 @@ def test_too_few_answers_are_refused_and_not_remembered() -> None:
     engine = _Counting()
     assert len(_Once(engine, CHOICE).translate(["one", "two"], source="en", target="es")) == 2
     assert engine.asked == ["one", "two"]
+
+
+@pytest.mark.parametrize(("is_known", "refresh", "loads"), [(False, False, 1), (True, False, 0), (True, True, 1)])
+def test_the_voice_loads_beside_a_translation_that_is_new(
+    is_known: bool, refresh: bool, loads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = CHOICE.model_copy(update={"kind": "tts"})
+    asked, loaded = [], []
+
+    async def understand(listening: Any, results: Any) -> Any:
+        return SimpleNamespace(words=1, language="en", utterances=REF, transcript=REF)
+
+    async def run(task: Any, request: Any, **_: Any) -> Any:
+        asked.append((request.choice, list(loaded)))
+        return SimpleNamespace(lines=REF, stats=None)
+
+    monkeypatch.setattr(_ahead, "understand", understand)
+    monkeypatch.setattr(_ahead, "run", run)
+    monkeypatch.setattr(_ahead, "choose_mt", lambda *_, **__: CHOICE)
+    monkeypatch.setattr(_ahead, "load", lambda *_: SimpleNamespace(rows=()))
+    monkeypatch.setattr(_ahead, "recall", lambda task, request: SimpleNamespace() if is_known else None)
+    monkeypatch.setattr(_ahead, "load_ahead", loaded.append)
+    plan: Any = SimpleNamespace(common={"scope": ""}, fresh={"refresh": refresh}, plan=SimpleNamespace(chunks=[CHUNK]))
+    speaking: Any = SimpleNamespace(tts=voice)
+    options = DubOptions(target_language="es")
+    ahead = _ahead.Ahead(plan, SimpleNamespace(), speaking, target="es", options=options, settings=Settings())  # pyright: ignore[reportArgumentType]
+    asyncio.run(ahead._understood([CHUNK], [SimpleNamespace(language="en")]))  # pyright: ignore[reportArgumentType]
+    assert asked == [(CHOICE, [voice] * loads)]
