@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from dubline.engines.registry import choose_stt
 from dubline.errors import EngineError, InputError
+from dubline.media.finished import FinishedSound
+from dubline.media.kept_sound import KeptSound
+from dubline.media.true_peak import Peaks
 from dubline.models import (
     ArtifactRef,
     DubOptions,
     EngineChoice,
+    Frozen,
     Lines,
     MediaInfo,
     Speaker,
@@ -107,6 +113,7 @@ def build_report(request: ReportRequest) -> ReportResult:
                 casting=request.casting,
                 one_voice=request.one_voice,
                 heard_before=memory.known() if memory else {},
+                sound_before=_kept_sound(request),
             ),
             work,
             get_settings(),
@@ -114,9 +121,47 @@ def build_report(request: ReportRequest) -> ReportResult:
             diarizer=diarizer,
             stt_reason=stt_reason,
             on_heard=memory.learn if memory else lambda _: None,
+            on_sound=lambda sound, peaks: _keep_sound(request, sound, peaks),
         )
     TRACKER.set("report", 1.0, "Checking the dub")
     return ReportResult(report=save(report), verdict=report.verdict, message=report.message)
+
+
+class StoredSound(Frozen):
+    """The finished sound as it was measured last; see `KeptSound`."""
+
+    stereo: ArtifactRef
+    channels: int
+    marks: tuple[str, ...]
+    momentary_lufs: tuple[float, ...]
+    peaks: tuple[Peaks, ...]
+
+
+def _sound_record(request: ReportRequest) -> str:
+    """Where the sound of one source and language is remembered from one render to the next."""
+    text = f"{request.bed.sha256} {request.options.target_language}"
+    return f"sounds/{hashlib.sha256(text.encode()).hexdigest()}.json"
+
+
+def _kept_sound(request: ReportRequest) -> KeptSound | None:
+    data = None if request.refresh else store().get_record(_sound_record(request))
+    if data is None:
+        return None
+    row = StoredSound.model_validate_json(data)
+    if not store().holds(row.stereo):
+        return None
+    return KeptSound(store().fetch(row.stereo), row.channels, row.marks, row.momentary_lufs, row.peaks)
+
+
+def _keep_sound(request: ReportRequest, sound: FinishedSound, peaks: Sequence[Peaks]) -> None:
+    row = StoredSound(
+        stereo=store().put_file(sound.stereo, "application/octet-stream"),
+        channels=sound.channels,
+        marks=sound.marks,
+        momentary_lufs=tuple(sound.momentary_lufs.round(3).tolist()),
+        peaks=tuple(peaks),
+    )
+    store().put_record(_sound_record(request), row.model_dump_json().encode())
 
 
 def _listener(request: ReportRequest) -> tuple[EngineChoice | None, str]:

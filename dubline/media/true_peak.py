@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,45 +27,68 @@ _TAPS = _FILTER.shape[1]
 _MOST_GAIN = float(np.abs(_FILTER).sum(axis=1).max())  # no value between samples is further above the largest of them
 _FULL_SCALE = 10 ** (-0.01 / 20)
 _FRAME = 256
-_BLOCK_FRAMES = 2048
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """How high a sound goes: 1.0 is full scale. `clipped_share` is the share of its values that are there."""
+    """How high a sound goes: 1.0 is full scale. `clipped` of its `values` are there."""
 
     true_peak: float
-    clipped_share: float
+    clipped: int
+    values: int
+
+    @property
+    def clipped_share(self) -> float:
+        return self.clipped / max(1, self.values)
 
 
-def measure_peaks(path: Path, scale: float = 1.0) -> Peaks:
-    """The largest value at or between the samples of a 16-bit file that libsndfile reads, on any channel.
+def of_all(parts: Sequence[Peaks]) -> Peaks:
+    """The peaks of a sound from those of its parts."""
+    return Peaks(
+        max((p.true_peak for p in parts), default=0.0), sum(p.clipped for p in parts), sum(p.values for p in parts)
+    )
 
-    Memory does not grow with the length. `scale` is what the file's values are multiplied by.
+
+def measure_peaks(path: Path, scale: float = 1.0, *, part_s: float = 10.0, skip_s: float = 0.0) -> list[Peaks]:
+    """The largest value at or between the samples of a 16-bit file that libsndfile reads, on any channel, by parts.
+
+    Memory does not grow with the length.
+
+    Args:
+        path: The file.
+        scale: What its values are multiplied by.
+        part_s: Length of a part; the last one may be shorter.
+        skip_s: Where the first one begins.
     """
-    peak, clipped, count = 0.0, 0, 0
+    parts: list[Peaks] = []
     unit = scale / 32768
     with soundfile.SoundFile(str(path)) as file:
+        frames, lead = round(part_s * file.samplerate), min(_TAPS - 1, round(skip_s * file.samplerate))
+        file.seek(min(file.frames, round(skip_s * file.samplerate) - lead))
         held = np.zeros((_TAPS - 1, file.channels), np.int16)
-        while len(read := file.read(_FRAME * _BLOCK_FRAMES, dtype="int16", always_2d=True)):
+        if lead:
+            held[-lead:] = file.read(lead, dtype="int16", always_2d=True)
+        while len(read := file.read(frames, dtype="int16", always_2d=True)):
             block = np.asarray(read, np.int16)
+            clipped = 0
             if max(int(block.max()), -int(block.min())) * unit >= _FULL_SCALE:
-                clipped += int(np.count_nonzero(np.abs(block * np.float32(unit)) >= _FULL_SCALE))
-            count += block.size
+                clipped = int(np.count_nonzero(np.abs(block * np.float32(unit)) >= _FULL_SCALE))
             data = np.concatenate([held, block])
-            peak = _between(data, unit, peak)
             held = data[1 - _TAPS :]
-        return Peaks(_between(np.concatenate([held, np.zeros_like(held)]), unit, peak), clipped / max(1, count))
+            if file.tell() == file.frames:
+                data = np.concatenate([data, np.zeros_like(held)])
+            parts.append(Peaks(_between(data, unit), clipped, block.size))
+    return parts
 
 
-def _between(data: NDArray[np.int16], unit: float, peak: float) -> float:
-    """The larger of `peak` and what the filter makes of (samples, channels), in those frames that may exceed it."""
+def _between(data: NDArray[np.int16], unit: float) -> float:
+    """The largest of (samples, channels) and of what the filter makes of those frames that may exceed it."""
     count = -(-(len(data) - _TAPS + 1) // _FRAME)
     padded = np.zeros(((count + 1) * _FRAME, data.shape[1]), np.int16)
     padded[: len(data)] = data
     frames = padded.reshape(count + 1, -1)
     levels = np.maximum(frames.max(axis=1), -frames.min(axis=1).astype(np.float64)) * unit
-    peak = max(peak, float(levels.max()))
+    peak = float(levels.max())
     reached = np.maximum(levels[:-1], levels[1:]) * _MOST_GAIN  # a frame's last windows reach into the next
     order = np.argsort(-reached)
     windows = sliding_window_view(padded, _TAPS, axis=0)

@@ -14,10 +14,11 @@ from pydantic import Field
 
 from dubline import __version__
 from dubline.engines.base import DiarizeEngine, SttEngine
-from dubline.media.finished import decode_excerpts, decode_finished, decode_stereo
+from dubline.media.finished import FinishedSound, decode_excerpts, decode_finished, decode_stereo
+from dubline.media.kept_sound import KeptSound
 from dubline.media.loudness import gated_lufs
 from dubline.media.probe import probe
-from dubline.media.true_peak import Peaks
+from dubline.media.true_peak import Peaks, of_all
 from dubline.models import (
     ArtifactRef,
     DubOptions,
@@ -89,6 +90,7 @@ class ReportInputs(Frozen):
     casting: dict[str, str] = Field(default_factory=dict)
     one_voice: str = ""
     heard_before: dict[str, LineHeard] = Field(default_factory=dict)
+    sound_before: KeptSound | None = None
 
 
 def build_report(
@@ -100,6 +102,7 @@ def build_report(
     diarizer: DiarizeEngine | None = None,
     stt_reason: str = "",
     on_heard: Callable[[dict[str, LineHeard]], None] = lambda _: None,
+    on_sound: Callable[[FinishedSound, Sequence[Peaks]], None] = lambda _, __: None,
 ) -> Report:
     """Measure a finished dub.
 
@@ -111,6 +114,7 @@ def build_report(
         diarizer: Judges whether each line is in its speaker's voice; None leaves that out.
         stt_reason: Why there is no recogniser.
         on_heard: Told what listening counted, by line id.
+        on_sound: Told what was decoded and its peaks, unless all of it was kept from an earlier file. It may take time.
 
     Raises:
         InputError: the finished file cannot be probed.
@@ -132,7 +136,9 @@ def build_report(
         for p, s in zip(placements, spans, strict=True)
     ]
     with ThreadPoolExecutor(4) as beside:  # all that waits for nothing, or only for the finished sound
-        decoding = beside.submit(decode_finished, inputs.output, work_dir=work_dir, media_s=media_s)
+        decoding = beside.submit(
+            decode_finished, inputs.output, work_dir=work_dir, media_s=media_s, kept=inputs.sound_before
+        )
 
         def excerpts(wanted: Sequence[Span]) -> list[NDArray[np.float32]]:
             if inputs.options.listen == "all":
@@ -162,10 +168,14 @@ def build_report(
             leaking = beside.submit(measure_leak, sound.stereo, inputs.bed, background, inputs.transcript.speech, spans)
         matches = match_lines(envelope(pcm), placements, inputs.timeline.sample_rate_hz, inputs.spoken_audio)
         facts = measure_sound(pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
-        peaks = measuring.result()
+        parts = measuring.result()
+        peaks = of_all(parts)
+        keeping = beside.submit(on_sound, sound, parts) if sound.halved is not None else None
         leak = leaking.result() if leaking is not None else Leak(None, (None,) * len(spans))
         output_media, picture = looking.result()
         heard = listening.result()
+        if keeping is not None:
+            keeping.result()
     on_heard(heard.by_line)
     timing = measure_timing(
         inputs.timeline,

@@ -16,7 +16,7 @@ GRACE_S = 24 * 3600.0
 """Age below which an object is kept though nothing names it: a run may be about to."""
 
 _DIGEST = re.compile(rb"\b[0-9a-f]{64}\b")
-_DATED = ("jobs", "utterances", "heard", "back", "tracks", "mixes")
+_DATED = ("jobs", "utterances", "heard", "back", "tracks", "mixes", "sounds")
 _LIVING = (*_DATED, "uploads")
 
 

@@ -9,10 +9,13 @@ import pytest
 import soundfile
 
 from dubline.media import aac
+from dubline.media.finished import FinishedSound
 from dubline.media.loudness import momentary
 from dubline.media.probe import probe
+from dubline.media.true_peak import Peaks
 from dubline.models import (
     ArtifactRef,
+    DubOptions,
     EngineChoice,
     Line,
     Lines,
@@ -26,18 +29,20 @@ from dubline.models import (
 from dubline.settings import Settings
 from dubline.stages import voice
 from dubline.storage.local import LocalStore
-from tasks import _policies, extract_audio, judge_translation, mix_audio, mux_video
+from tasks import _policies, build_report, extract_audio, judge_translation, mix_audio, mux_video
+from tasks.build_report import ReportRequest
 from tasks.judge_translation import JudgeRequest
 from tasks.mix_audio import MixRequest
 from tasks.mux_video import MuxRequest
 
 RATE_HZ = 48_000
+BED = ArtifactRef(uri="artifact:blobs/00/0", sha256="0" * 64, size_bytes=1, media_type="audio/wav")
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
     local = LocalStore(tmp_path / "artifacts")
-    for module in (_policies, extract_audio, judge_translation, mix_audio, mux_video):
+    for module in (_policies, build_report, extract_audio, judge_translation, mix_audio, mux_video):
         monkeypatch.setattr(module, "store", lambda: local)
     # Progress goes out as an event, for which Prefect would start a server.
     monkeypatch.setattr("tasks._progress.emit_event", lambda *_args, **_more: None)
@@ -214,3 +219,25 @@ def test_a_second_render_translates_only_new_lines_back(store: LocalStore) -> No
     assert judge("Um.", "Três.")[0]
     assert judge("Um.", "Dois.", "Três.")[0] is False
     assert judge("Um.", "Dois.", refresh=True) == (True, first)
+
+
+def test_a_render_leaves_its_sound_to_the_next(store: LocalStore, tmp_path: Path) -> None:
+    stereo = tmp_path / "stereo.s16"
+    stereo.write_bytes(bytes(range(40)))
+    levels, peaks = np.array([-120.0, -23.00049]), [Peaks(0.5, 0, 10), Peaks(1.0, 2, 4)]
+    sound = FinishedSound(stereo, stereo, 2, levels, ("a", "b"), None)
+
+    def request(language: str = "es", *, refresh: bool = False) -> ReportRequest:
+        options = DubOptions(target_language=language)
+        return ReportRequest.model_construct(bed=BED, options=options, refresh=refresh)
+
+    build_report._keep_sound(request(), sound, peaks)
+    kept = build_report._kept_sound(request())
+    assert kept is not None
+    assert kept.stereo.read_bytes() == stereo.read_bytes()
+    assert (kept.channels, kept.marks, kept.peaks) == (2, ("a", "b"), tuple(peaks))
+    assert kept.momentary_lufs == pytest.approx(levels, abs=0.001)
+    assert build_report._kept_sound(request("fr")) is None
+    assert build_report._kept_sound(request(refresh=True)) is None
+    kept.stereo.unlink()
+    assert build_report._kept_sound(request()) is None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from dubline.engines.base import SttEngine
-from dubline.media.finished import decode_stereo
+from dubline.media import finished as finished_sound
+from dubline.media.finished import FinishedSound, decode_stereo
+from dubline.media.kept_sound import KeptSound
 from dubline.media.loudness import gated_lufs, momentary
 from dubline.media.mux import mux
 from dubline.media.probe import probe
+from dubline.media.true_peak import Peaks
 from dubline.models import (
     ArtifactRef,
     DubOptions,
@@ -50,6 +54,7 @@ class Dub:
     audio: NDArray[np.float32]
     rows: list[tuple[str, float, float, str]]
     folder: Path
+    kept: KeptSound | None = None
 
     def place(self, number: int) -> slice:
         _, start_s, end_s, _ = self.rows[number]
@@ -64,6 +69,7 @@ class Dub:
         stt: SttEngine | None = None,
         level_lufs: float | None = None,
         original: NDArray[np.float32] | None = None,
+        before: KeptSound | None = None,
     ) -> Report:
         source, output = self.folder / "source.flac", self.folder / "output.flac"
         soundfile.write(source, self.audio, RATE)
@@ -126,8 +132,15 @@ class Dub:
             stats=(),
             options=DubOptions(target_language="en", listen="all" if stt else "off"),
             source_language="en",
+            sound_before=before,
         )
-        return build_report(inputs, self.folder / "work", settings, stt)
+
+        def keep(sound: FinishedSound, peaks: Sequence[Peaks]) -> None:
+            stereo = shutil.copy(sound.stereo, self.folder / "kept.s16")
+            levels = tuple(sound.momentary_lufs.tolist())
+            self.kept = KeptSound(stereo, sound.channels, sound.marks, levels, tuple(peaks))
+
+        return build_report(inputs, self.folder / "work", settings, stt, on_sound=keep)
 
     def timeline(self, **moved_s: float) -> Timeline:
         return Timeline(
@@ -222,6 +235,33 @@ def test_a_clipped_line_is_found_below_full_scale(dub: Dub) -> None:
     assert report.voice.clipped_share == 0
     assert report.verdict == "review"
     assert report.worst_lines[0].utterance_id == "u1"
+
+
+def test_a_fault_is_found_beside_what_was_measured_of_an_earlier_render(
+    dub: Dub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dub.report(dub.audio)
+    before, dub.kept = dub.kept, None
+    finished = dub.audio.copy()
+    place = dub.place(1)
+    finished[place] = np.clip(finished[place] * 8, -0.4, 0.4) / 0.4
+    whole = dub.report(finished)
+    windows: list[object] = []
+    decode = finished_sound._decode
+    monkeypatch.setattr(
+        finished_sound, "_decode", lambda *rest, **named: (windows.append(named.get("t")), decode(*rest, **named))[1]
+    )
+    again = dub.report(finished, before=before)
+    assert len(windows) == 1
+    assert windows[0] is not None
+    assert again.voice == whole.voice
+    assert again.voice.clipped_lines == ("u1",)
+    assert again.voice.clipped_share > 0
+    assert again.mix == whole.mix
+    assert again.timing == whole.timing
+    assert again.verdict == whole.verdict != "pass"
+    assert dub.report(finished, before=dub.kept) == again
+    assert len(windows) == 1  # a file that is the same is not decoded
 
 
 def test_the_sound_of_another_line_is_found_without_listening(dub: Dub) -> None:

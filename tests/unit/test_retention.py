@@ -43,7 +43,7 @@ def test_what_nothing_names_goes_and_the_rest_stays(tmp_path: Path) -> None:
     assert sweep(store, results, tmp_path / "work", retention_s=30 * _DAY_S).blobs == 0
 
 
-@pytest.mark.parametrize("folder", ["utterances", "heard", "back", "tracks"])
+@pytest.mark.parametrize("folder", ["utterances", "heard", "back", "tracks", "sounds"])
 def test_what_a_render_remembers_keeps_its_artifact_until_its_time_is_over(tmp_path: Path, folder: str) -> None:
     store = LocalStore(tmp_path / "store")
     ref = store.put_bytes(b"remembered", "audio/aac")
