@@ -29,6 +29,7 @@ _FEW_AT_ONCE = 32_768  # samples handed from filter to filter: a codec's 1024 co
 _MOST_AT_ONCE = 8  # excerpts of one run: each has threads of its own, and each thread its share of address space
 _BLOCK = 60 * RATE_HZ
 _STEP_S = 0.1  # of the meter
+_LEAST_S = 3 * PART_S  # what is shorter is decoded sooner than looked through
 _LEAD_S = 0.2  # decoded before an excerpt and dropped: a codec's first frame after a jump is not whole
 
 
@@ -41,7 +42,7 @@ class FinishedSound:
         stereo: The same with two channels.
         channels: How many the track has.
         momentary_lufs: 400 ms windows, one every 100 ms; value `i` looks back from 0.1 * (i + 1) s.
-        marks: What each 10 s are made of, as `part_marks` gives it.
+        marks: What each 10 s are made of, as `part_marks` gives it; none of what is too short to be kept.
         halved: All channels at their own rate, at half their level: what is above full scale is still there. Begins
             `lead_s` before the first of the `decoded` parts; None where all is an earlier file's.
         kept_peaks: Of the parts of an earlier file.
@@ -132,7 +133,7 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float, kept: KeptSo
     """
     sound = None
     with ThreadPoolExecutor(1) as beside:
-        marking = beside.submit(part_marks, video, work_dir=work_dir, media_s=media_s)
+        marking = beside.submit(_marks, video, work_dir, media_s)
         if kept is not None:
             marks = marking.result()
             changed = kept.changed(marks)
@@ -144,6 +145,10 @@ def decode_finished(video: Path, *, work_dir: Path, media_s: float, kept: KeptSo
             sound = FinishedSound(work_dir / "finished.s16", stereo, channels, levels, marking.result(), halved)
     _mix_down(sound.stereo, sound.mono, math.sqrt(0.5) if sound.channels == 1 else 1.0)
     return sound
+
+
+def _marks(video: Path, work_dir: Path, media_s: float) -> tuple[str, ...]:
+    return part_marks(video, work_dir=work_dir, media_s=media_s) if media_s >= _LEAST_S else ()
 
 
 def _decode_changed(
@@ -161,7 +166,9 @@ def _decode_changed(
     at_s = changed.start * PART_S - lead_s
     length = {} if is_last else {"t": f"{len(changed) * PART_S + lead_s + LEAD_S:.3f}"}
     part, halved, heard = _decode(video, work_dir=work_dir, media_s=media_s, **_from(at_s), **length)
-    new = np.fromfile(part, "<i2").reshape(-1, 2)[round(lead_s * RATE_HZ) :]
+    if not part.stat().st_size:
+        return None
+    new = np.memmap(part, "<i2", "r").reshape(-1, 2)[round(lead_s * RATE_HZ) :]
     part.unlink()
     heard = heard[round(lead_s / _STEP_S) :]
     with stereo.open("r+b") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,9 @@ LEAD_S = 1.0
 began. As whole a number of the meter's steps as a part is."""
 
 # A line of ffmpeg's `framehash`: stream, decoding and presentation time, duration, size, digest of the packet, more.
-_PACKET = re.compile(r"^0, *-?\d+, *(-?\d+), *\d+, *\d+, .*$", re.MULTILINE)
-_TIME_BASE = re.compile(r"^#tb 0: (\d+)/(\d+)$", re.MULTILINE)
+_PACKET = re.compile(r"0, *-?\d+, *(-?\d+),")
+_TIME_BASE = re.compile(r"#tb 0: (\d+)/(\d+)")
+_OF_ALL = "#extradata"  # of FLAC, a digest of the whole sound
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class KeptSound:
 
     def changed(self, marks: Sequence[str]) -> range | None:
         """The parts from the first to the last that another file has otherwise; None: it is cut in other ways."""
-        if len(marks) != len(self.marks) or len(marks) != len(self.peaks):
+        if not marks or len(marks) != len(self.marks) or len(marks) != len(self.peaks):
             return None
         others = [number for number, (own, mark) in enumerate(zip(self.marks, marks, strict=True)) if own != mark]
         return range(others[0], others[-1] + 1) if others else range(0)
@@ -57,22 +58,28 @@ def part_marks(video: Path, *, work_dir: Path, media_s: float) -> tuple[str, ...
     """
     with Scratch(work_dir) as scratch:
         track = argv.source(scratch.link(video))["a:0"]
-        run = argv.arguments(argv.to_stdout([track], "framehash", c="copy", hash="md5"))
-        done = run_ffmpeg(run, deadline_s=60 + media_s, cwd=scratch.path, capture_stdout=True)
-    text = done.stdout.decode("ascii", "replace")
-    base = _TIME_BASE.search(text)
-    packets = list(_PACKET.finditer(text))
-    if base is None or not packets:
-        return ()
-    unit_s = int(base[1]) / int(base[2])
-    # Codec, rate and channels; the extra data of FLAC is a digest of all of it.
-    head = "\n".join(line for line in text[: packets[0].start()].splitlines() if not line.startswith("#extradata"))
-    count = int(int(packets[-1][1]) * unit_s // PART_S) + 1
-    digests = [hashlib.sha256(head.encode()) for _ in range(count)]
-    for packet in packets:
+        run = argv.arguments(argv.sink([track], "packets.txt", "framehash", c="copy", hash="md5"))
+        run_ffmpeg(run, deadline_s=60 + media_s, cwd=scratch.path)
+        with (scratch.path / "packets.txt").open(encoding="ascii", errors="replace") as lines:
+            return tuple(digest.hexdigest() for digest in _digests(lines))
+
+
+def _digests(lines: Iterable[str]) -> list[hashlib._Hash]:
+    head, unit_s = hashlib.sha256(), 0.0  # of codec, rate and channels
+    parts: list[hashlib._Hash] = []
+    last = 0
+    for line in lines:
+        packet = _PACKET.match(line)
+        if packet is None:
+            base = _TIME_BASE.match(line)
+            unit_s = int(base[1]) / int(base[2]) if base else unit_s
+            if not line.startswith(_OF_ALL):
+                head.update(line.encode())
+            continue
         at_s = int(packet[1]) * unit_s
-        reached = range(int((at_s - LEAD_S) // PART_S), int((at_s + LEAD_S) // PART_S) + 1)
-        for number in reached:
-            if 0 <= number < count:
-                digests[number].update(packet[0].encode())
-    return tuple(digest.hexdigest() for digest in digests)
+        last = max(last, int(at_s // PART_S))
+        reached = int((at_s + LEAD_S) // PART_S)
+        parts += [head.copy() for _ in range(reached + 1 - len(parts))]
+        for number in range(max(0, int((at_s - LEAD_S) // PART_S)), reached + 1):
+            parts[number].update(line.encode())
+    return parts[: last + 1]  # what is within a second of its end reaches into no part that is there

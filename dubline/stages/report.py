@@ -114,7 +114,7 @@ def build_report(
         diarizer: Judges whether each line is in its speaker's voice; None leaves that out.
         stt_reason: Why there is no recogniser.
         on_heard: Told what listening counted, by line id.
-        on_sound: Told what was decoded and its peaks, unless all of it was kept from an earlier file. It may take time.
+        on_sound: Told what was decoded and its peaks, if that is worth keeping and was not kept. It may take time.
 
     Raises:
         InputError: the finished file cannot be probed.
@@ -170,7 +170,7 @@ def build_report(
         facts = measure_sound(pcm, sound.momentary_lufs, spans, voice_lufs=inputs.mix.source_voice_lufs)
         parts = measuring.result()
         peaks = of_all(parts)
-        keeping = beside.submit(on_sound, sound, parts) if sound.halved is not None else None
+        keeping = beside.submit(on_sound, sound, parts) if sound.marks and sound.halved is not None else None
         leak = leaking.result() if leaking is not None else Leak(None, (None,) * len(spans))
         output_media, picture = looking.result()
         heard = listening.result()

@@ -132,3 +132,8 @@ def test_what_is_heard_is_what_ffmpeg_makes_of_all_channels(tmp_path: Path, chan
     assert len(heard) == len(wanted) == RATE_HZ
     assert np.abs(heard - wanted).max() <= 1
     assert np.abs(heard).max() > 1000
+    assert sound.marks == ()  # too short to be kept
+
+
+def test_what_has_no_marks_is_no_earlier_file() -> None:
+    assert KeptSound(Path(), 2, (), (), ()).changed(()) is None
