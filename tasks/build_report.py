@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -15,7 +14,6 @@ from dubline.models import (
     ArtifactRef,
     DubOptions,
     EngineChoice,
-    Frozen,
     Lines,
     MediaInfo,
     Speaker,
@@ -32,6 +30,7 @@ from dubline.stages.mix import MixFacts
 from dubline.stages.report import ReportInputs
 from dubline.stages.report import build_report as build
 from dubline.stages.subtitle import CueSets
+from tasks._earlier import Kept, find, keep, record_of
 from tasks._engines import engine
 from tasks._policies import StageRequest, StageResult, load, save, stage_task, store, workspace
 from tasks._progress import TRACKER
@@ -127,10 +126,9 @@ def build_report(request: ReportRequest) -> ReportResult:
     return ReportResult(report=save(report), verdict=report.verdict, message=report.message)
 
 
-class StoredSound(Frozen):
-    """The finished sound as it was measured last; see `KeptSound`."""
+class StoredSound(Kept):
+    """The finished sound in stereo, as it was measured last; see `KeptSound`."""
 
-    stereo: ArtifactRef
     channels: int
     marks: tuple[str, ...]
     momentary_lufs: tuple[float, ...]
@@ -138,30 +136,25 @@ class StoredSound(Frozen):
 
 
 def _sound_record(request: ReportRequest) -> str:
-    """Where the sound of one source and language is remembered from one render to the next."""
-    text = f"{request.bed.sha256} {request.options.target_language}"
-    return f"sounds/{hashlib.sha256(text.encode()).hexdigest()}.json"
+    return record_of("sounds", request.bed.sha256, request.options.target_language)
 
 
 def _kept_sound(request: ReportRequest) -> KeptSound | None:
-    data = None if request.refresh else store().get_record(_sound_record(request))
-    if data is None:
+    row = find(_sound_record(request), StoredSound, refresh=request.refresh)
+    if row is None:
         return None
-    row = StoredSound.model_validate_json(data)
-    if not store().holds(row.stereo):
-        return None
-    return KeptSound(store().fetch(row.stereo), row.channels, row.marks, row.momentary_lufs, row.peaks)
+    return KeptSound(store().fetch(row.file), row.channels, row.marks, row.momentary_lufs, row.peaks)
 
 
 def _keep_sound(request: ReportRequest, sound: FinishedSound, peaks: Sequence[Peaks]) -> None:
     row = StoredSound(
-        stereo=store().put_file(sound.stereo, "application/octet-stream"),
+        file=store().put_file(sound.stereo, "application/octet-stream"),
         channels=sound.channels,
         marks=sound.marks,
         momentary_lufs=tuple(sound.momentary_lufs.round(3).tolist()),
         peaks=tuple(peaks),
     )
-    store().put_record(_sound_record(request), row.model_dump_json().encode())
+    keep(_sound_record(request), row)
 
 
 def _listener(request: ReportRequest) -> tuple[EngineChoice | None, str]:

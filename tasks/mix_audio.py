@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from dubline.models import ArtifactRef, Background, Frozen, Spoken, Timeline, Transcript
+from dubline.models import ArtifactRef, Background, Spoken, Timeline, Transcript
 from dubline.settings import get_settings
 from dubline.stages.mix import Ground, KeptMix, MixFacts, mix
+from tasks._earlier import Kept, find, keep, record_of
 from tasks._policies import StageRequest, StageResult, load, stage_task, store, workspace
 from tasks._progress import TRACKER
 from tasks.extract_audio import levels_of
@@ -35,10 +34,9 @@ class MixResult(StageResult):
     facts: MixFacts
 
 
-class MixBefore(Frozen):
+class MixBefore(Kept):
     """The sound as it was mixed last, and what is known of it: see `KeptMix`."""
 
-    sound: ArtifactRef
     parts: dict[str, tuple[int, int]]
     levels: dict[str, tuple[float, ...]]
     gain_db: float
@@ -74,27 +72,22 @@ def mix_audio(request: MixRequest) -> MixResult:
         )
         audio = store().put_file(output, "audio/wav")
         before = MixBefore(
-            sound=audio,
+            file=audio,
             parts=done.parts,
             levels=done.levels,
             gain_db=done.facts.voice_gain_db,
             lift_db=done.facts.voice_lift_db,
         )
-        store().put_record(_record(request), before.model_dump_json().encode())
+        keep(_record(request), before)
         return MixResult(audio=audio, facts=done.facts)
 
 
 def _record(request: MixRequest) -> str:
-    """Where the mix of one source and language is remembered from one render to the next."""
-    text = f"{_VERSION} {request.bed.sha256} {request.target_language}"
-    return f"mixes/{hashlib.sha256(text.encode()).hexdigest()}.json"
+    return record_of("mixes", _VERSION, request.bed.sha256, request.target_language)
 
 
 def _kept(request: MixRequest) -> KeptMix | None:
-    stored = None if request.refresh else store().get_record(_record(request))
-    if stored is None:
+    before = find(_record(request), MixBefore, refresh=request.refresh)
+    if before is None:
         return None
-    before = MixBefore.model_validate_json(stored)
-    if not store().holds(before.sound):
-        return None
-    return KeptMix(store().fetch(before.sound), before.parts, before.levels, before.gain_db, before.lift_db)
+    return KeptMix(store().fetch(before.file), before.parts, before.levels, before.gain_db, before.lift_db)

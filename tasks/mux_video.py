@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from dubline.media.aac import KeptParts
 from dubline.media.mux import SubtitleTrack, mux
-from dubline.models import ArtifactRef, Frozen, MediaInfo, SubtitleMode
+from dubline.models import ArtifactRef, MediaInfo, SubtitleMode
 from dubline.settings import get_settings
+from tasks._earlier import Kept, find, keep, record_of
 from tasks._policies import StageRequest, StageResult, stage_task, store, workspace
 from tasks._progress import TRACKER
 
@@ -35,10 +34,9 @@ class MuxResult(StageResult):
     video_copied: bool
 
 
-class KeptTrack(Frozen):
+class KeptTrack(Kept):
     """The dub's track as it was encoded last, and where its parts lie in it."""
 
-    track: ArtifactRef
     parts: dict[str, tuple[int, int]]
 
 
@@ -69,8 +67,8 @@ def mux_video(request: MuxRequest) -> MuxResult:
             on_progress=lambda at_s: TRACKER.set("mux", at_s / request.media.duration_s, "Writing the video"),
         )
         if done.track is not None:
-            kept = KeptTrack(track=store().put_file(done.track.path, "audio/aac"), parts=dict(done.track.parts))
-            store().put_record(_record(request), kept.model_dump_json().encode())
+            track = store().put_file(done.track.path, "audio/aac")
+            keep(_record(request), KeptTrack(file=track, parts=dict(done.track.parts)))
         TRACKER.set("mux", 1.0, "Writing the video")
         return MuxResult(
             video=store().put_file(done.path, done.media_type), suffix=done.suffix, video_copied=done.video_copied
@@ -78,14 +76,9 @@ def mux_video(request: MuxRequest) -> MuxResult:
 
 
 def _record(request: MuxRequest) -> str:
-    """Where the track of one source and language is remembered from one render to the next."""
-    text = f"{request.source.sha256} {request.audio_index} {request.target_language}"
-    return f"tracks/{hashlib.sha256(text.encode()).hexdigest()}.json"
+    return record_of("tracks", request.source.sha256, request.audio_index, request.target_language)
 
 
 def _kept(request: MuxRequest) -> KeptParts | None:
-    stored = None if request.refresh else store().get_record(_record(request))
-    if stored is None:
-        return None
-    kept = KeptTrack.model_validate_json(stored)
-    return KeptParts(store().fetch(kept.track), kept.parts) if store().holds(kept.track) else None
+    kept = find(_record(request), KeptTrack, refresh=request.refresh)
+    return KeptParts(store().fetch(kept.file), kept.parts) if kept is not None else None

@@ -29,7 +29,7 @@ from dubline.models import (
 from dubline.settings import Settings
 from dubline.stages import voice
 from dubline.storage.local import LocalStore
-from tasks import _policies, build_report, extract_audio, judge_translation, mix_audio, mux_video
+from tasks import _earlier, _policies, build_report, extract_audio, judge_translation, mix_audio, mux_video
 from tasks.build_report import ReportRequest
 from tasks.judge_translation import JudgeRequest
 from tasks.mix_audio import MixRequest
@@ -42,7 +42,7 @@ BED = ArtifactRef(uri="artifact:blobs/00/0", sha256="0" * 64, size_bytes=1, medi
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
     local = LocalStore(tmp_path / "artifacts")
-    for module in (_policies, build_report, extract_audio, judge_translation, mix_audio, mux_video):
+    for module in (_earlier, _policies, build_report, extract_audio, judge_translation, mix_audio, mux_video):
         monkeypatch.setattr(module, "store", lambda: local)
     # Progress goes out as an event, for which Prefect would start a server.
     monkeypatch.setattr("tasks._progress.emit_event", lambda *_args, **_more: None)
@@ -240,4 +240,8 @@ def test_a_render_leaves_its_sound_to_the_next(store: LocalStore, tmp_path: Path
     assert build_report._kept_sound(request("fr")) is None
     assert build_report._kept_sound(request(refresh=True)) is None
     kept.stereo.unlink()
+    assert build_report._kept_sound(request()) is None
+    build_report._keep_sound(request(), sound, peaks)
+    assert build_report._kept_sound(request()) is not None
+    store.put_record(build_report._sound_record(request()), b"{}")  # as another version may have left it
     assert build_report._kept_sound(request()) is None
