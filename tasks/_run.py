@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectFuture, PrefectWrappedFuture
 from prefect.results import ResultRecord  # pyright: ignore[reportPrivateImportUsage]  # re-exported, documented there
 from prefect.tasks import Task
 
@@ -86,8 +86,8 @@ def start(task: Task[..., R], request: StageRequest, *, refresh: bool = False, e
 
 
 def is_done(future: Started[Any]) -> bool:
-    """Whether `finish` would not wait."""
-    return isinstance(future, Known) or future.state.is_final()
+    """Whether `finish` would not wait. A future's `state` would ask the server, which may be away."""
+    return isinstance(future, Known) or (isinstance(future, PrefectWrappedFuture) and future.wrapped_future.done())
 
 
 async def finish(future: Started[R]) -> R:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.stack import ROLES, STAGES, Stack
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.timeout(3600)
 _IN_FLIGHT = 2  # texts that the two threads of a run may be speaking at the moment of a kill
 _AFTER_SPEECH = STAGES[STAGES.index("fit") :]
 
@@ -20,10 +20,17 @@ def stack(start_stack: Callable[..., Stack]) -> Stack:
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_a_part_is_killed_early(role: str, stack: Stack) -> None:
+    sweep(stack, role, ("ingest",))  # when most of the flow has yet to do without it
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("role", ROLES)
 def test_a_part_is_killed_at_every_stage_boundary(role: str, stack: Stack) -> None:
     sweep(stack, role, STAGES)
 
 
+@pytest.mark.chaos
 def test_the_same_on_postgresql_and_s3(start_stack: Callable[..., Stack], s3_and_postgres: dict[str, str]) -> None:
     stack = start_stack(**s3_and_postgres)
     for role in ("flow", "worker", "api"):
