@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import soundfile
 
 from dubline.cancel import STOP, StopToken
-from dubline.media import argv
+from dubline.media import argv, boxes
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
 from dubline.models import MediaInfo
@@ -58,21 +59,40 @@ def look(video: Path, info: MediaInfo, *, work_dir: Path, stop: StopToken = STOP
     """
     if info.video is None or not info.video.is_decodable:
         return Look([])
-    clip_at_s = round(_clip_at_s(info), 3)
     with Scratch(work_dir) as scratch:
         name = scratch.link(video)
         shown = list(dict.fromkeys(_frame_at_s(info, share) for share in _SHARES))
-        outputs = [_thumbnail(name, info, number, at_s) for number, at_s in enumerate(shown, 1)]
-        outputs.append(_clip(name, info, clip_at_s))
-        # One process for all: each input seeks to its own place.
-        run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
-        thumbnails: list[Item] = []
-        for number in range(1, len(shown) + 1):
-            file = f"thumbnail{number}.jpg"
-            if _has_content(scratch.path / file):
-                thumbnails.append(Item(f"thumbnail{number}", file, scratch.move(file, work_dir / file), "image/jpeg"))
-        clip = scratch.move("look.mp4", work_dir / "look.mp4") if _has_content(scratch.path / "look.mp4") else None
-    return Look(thumbnails, clip, clip_at_s)
+        clip_at_s = round(_clip_at_s(info), 3)
+        look = _taken(scratch, name, info, shown, clip_at_s, work_dir, stop)
+        if look.clip is None or not look.thumbnails:
+            # Some media cannot be sought in, and give nothing: their beginning is shown.
+            near = (_CLIP_S - 1.0) / max(*shown, _CLIP_S)
+            look = _taken(scratch, name, info, [near * at_s for at_s in shown], None, work_dir, stop)
+    return look
+
+
+def _taken(
+    scratch: Scratch,
+    name: str,
+    info: MediaInfo,
+    shown: Sequence[float],
+    clip_at_s: float | None,
+    work_dir: Path,
+    stop: StopToken,
+) -> Look:
+    """Thumbnails of the times `shown`, and the clip at its time; None seeks nothing, and takes the beginning."""
+    is_sought = clip_at_s is not None
+    outputs = [_thumbnail(name, info, number, at_s, is_sought=is_sought) for number, at_s in enumerate(shown, 1)]
+    outputs.append(_clip(name, info, clip_at_s or 0.0))
+    # One process for all: each input seeks to its own place.
+    run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
+    thumbnails: list[Item] = []
+    for number in range(1, len(shown) + 1):
+        file = f"thumbnail{number}.jpg"
+        if _has_content(scratch.path / file):
+            thumbnails.append(Item(f"thumbnail{number}", file, scratch.move(file, work_dir / file), "image/jpeg"))
+    clip = scratch.move("look.mp4", work_dir / "look.mp4") if _has_track(scratch.path / "look.mp4") else None
+    return Look(thumbnails, clip, clip_at_s or 0.0)
 
 
 def listen(audio: Path, clip: Path | None, clip_at_s: float, *, work_dir: Path, stop: StopToken = STOP) -> list[Item]:
@@ -121,8 +141,11 @@ def _frame_at_s(info: MediaInfo, share: float) -> float:
     return round(max(0.0, _shown_s(info) - frame_s) * share, 3)
 
 
-def _thumbnail(name: str, info: MediaInfo, number: int, at_s: float) -> Any:
-    if _is_cheap(info):
+def _thumbnail(name: str, info: MediaInfo, number: int, at_s: float, *, is_sought: bool) -> Any:
+    if not is_sought:
+        whole = argv.picture_source(name, t=_CLIP_S)[_picture(info)]
+        frames = whole.filter("trim", start=f"{at_s:.3f}").filter("setpts", "PTS-STARTPTS")
+    elif _is_cheap(info):
         frames = argv.picture_source(name, ss=f"{at_s:.3f}")[_picture(info)]
     else:
         # The key frame before is there at once; the frame itself may need all frames since then. Its time is before
@@ -139,7 +162,10 @@ def _clip_at_s(info: MediaInfo) -> float:
 
 
 def _clip(name: str, info: MediaInfo, at_s: float) -> Any:
-    picture = argv.picture_source(name, ss=f"{at_s:.3f}", t=_CLIP_S)[_picture(info)]
+    seek: dict[str, Any] = (
+        {"ss": f"{at_s:.3f}"} if at_s > 0 else {}
+    )  # seeking to the very beginning, FLV comes out behind it
+    picture = argv.picture_source(name, t=_CLIP_S, **seek)[_picture(info)]
     streams = [_small(picture).filter("format", "yuv420p")]
     return argv.sink(streams, "look.mp4", "mp4", vcodec="libx264", preset="veryfast", crf=27)
 
@@ -169,3 +195,9 @@ def _small(frames: Any) -> Any:
 
 def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
+
+
+def _has_track(path: Path) -> bool:
+    """Whether an MP4 holds anything: ffmpeg writes one without a track where no picture came."""
+    with path.open("rb") as file:
+        return bool(boxes.read(file, path.stat().st_size).tracks)

@@ -77,8 +77,10 @@ def _api(home: Path, path: str) -> dict[str, Any]:
 
 
 def _is_working(home: Path) -> bool:
-    newest = _api(home, "/api/v1/jobs")["jobs"][0]
-    return newest["status"] == "processing" and newest["progress"] > 1
+    if not (home / "run" / "stack.json").exists():  # the command starts the service first
+        return False
+    newest = _api(home, "/api/v1/jobs")["jobs"][:1]
+    return any(job["status"] == "processing" and job["progress"] > 1 for job in newest)
 
 
 def test_a_dub_is_a_job_whose_results_lie_beside_the_video(home: Path, clip: Path) -> None:

@@ -292,7 +292,15 @@ def _preview(source: Path, info: MediaInfo, sound: Path, work: Path) -> list[Ite
 
 
 @pytest.mark.parametrize(
-    "name", ["gen/ls3_rotated_90_phone.mov", "gen/ls3_hevc10.mp4", "gen/ls3_short_0.3s.mp4", "odd/ae_sar_2by3.mp4"]
+    "name",
+    [
+        "gen/ls3_rotated_90_phone.mov",
+        "gen/ls3_hevc10.mp4",
+        "gen/ls3_short_0.3s.mp4",
+        "odd/ae_sar_2by3.mp4",
+        "gen/ls3_flv.flv",  # nothing comes of it when its very beginning is sought
+        "gen/ls3_copycut_negative_ts.mkv",  # nor of this, whatever is sought in it
+    ],
 )
 def test_previews(media_dir: Path, tmp_path: Path, clicks: Callable[[MediaInfo], Path], name: str) -> None:
     source = media_dir / "video" / name
