@@ -21,7 +21,7 @@ class PictureResult(StageResult):
     clip_at_s: float
 
 
-@stage_task("preview", 3, name="preview picture")
+@stage_task("preview", 4, name="preview picture")
 def preview_picture(request: PictureRequest) -> PictureResult:
     """Cheap things to look at before the whole is fetched. `media` is what is known of the video, None to probe it."""
     with workspace() as work:

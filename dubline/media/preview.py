@@ -11,6 +11,7 @@ from typing import Any
 import soundfile
 
 from dubline.cancel import STOP, StopToken
+from dubline.errors import MediaError
 from dubline.media import argv, boxes
 from dubline.media.runner import run_ffmpeg
 from dubline.media.scratch import Scratch
@@ -54,7 +55,7 @@ def look(video: Path, info: MediaInfo, *, work_dir: Path, stop: StopToken = STOP
         stop: Polled while ffmpeg runs.
 
     Raises:
-        MediaError: the picture cannot be decoded.
+        MediaError: ffmpeg was ended, or took too long.
         Cancelled: somebody asked to stop.
     """
     if info.video is None or not info.video.is_decodable:
@@ -63,12 +64,13 @@ def look(video: Path, info: MediaInfo, *, work_dir: Path, stop: StopToken = STOP
         name = scratch.link(video)
         shown = list(dict.fromkeys(_frame_at_s(info, share) for share in _SHARES))
         clip_at_s = round(_clip_at_s(info), 3)
-        look = _taken(scratch, name, info, shown, clip_at_s, work_dir, stop)
-        if look.clip is None or not look.thumbnails:
-            # Some media cannot be sought in, and give nothing: their beginning is shown.
-            near = (_CLIP_S - 1.0) / max(*shown, _CLIP_S)
-            look = _taken(scratch, name, info, [near * at_s for at_s in shown], None, work_dir, stop)
-    return look
+        seen = _taken(scratch, name, info, shown, clip_at_s, work_dir, stop)
+        if seen.clip is not None and seen.thumbnails:
+            return seen
+        # Nothing comes of media that cannot be sought in, or that begin late: their beginning is shown.
+        reach_s = min(_CLIP_S - 1.0, info.video.duration_s)
+        near = list(dict.fromkeys(round(share * reach_s, 3) for share in _SHARES))
+        return _taken(scratch, name, info, near, None, work_dir, stop)
 
 
 def _taken(
@@ -83,9 +85,14 @@ def _taken(
     """Thumbnails of the times `shown`, and the clip at its time; None seeks nothing, and takes the beginning."""
     is_sought = clip_at_s is not None
     outputs = [_thumbnail(name, info, number, at_s, is_sought=is_sought) for number, at_s in enumerate(shown, 1)]
-    outputs.append(_clip(name, info, clip_at_s or 0.0))
-    # One process for all: each input seeks to its own place.
-    run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
+    outputs.append(_clip(name, info, clip_at_s) if is_sought else _first_clip(name, info))
+    try:
+        # One process for all: each input seeks to its own place.
+        run_ffmpeg(argv.arguments(*outputs), deadline_s=_DEADLINE_S, cwd=scratch.path, stop=stop)
+    except MediaError as error:
+        # It fails when one of them is empty. No look is worth a job: what is there is shown.
+        if error.code != "media_failed" or error.retryable:
+            raise
     thumbnails: list[Item] = []
     for number in range(1, len(shown) + 1):
         file = f"thumbnail{number}.jpg"
@@ -143,8 +150,7 @@ def _frame_at_s(info: MediaInfo, share: float) -> float:
 
 def _thumbnail(name: str, info: MediaInfo, number: int, at_s: float, *, is_sought: bool) -> Any:
     if not is_sought:
-        whole = argv.picture_source(name, t=_CLIP_S)[_picture(info)]
-        frames = whole.filter("trim", start=f"{at_s:.3f}").filter("setpts", "PTS-STARTPTS")
+        frames = _beginning(name, info, at_s, None)
     elif _is_cheap(info):
         frames = argv.picture_source(name, ss=f"{at_s:.3f}")[_picture(info)]
     else:
@@ -162,12 +168,25 @@ def _clip_at_s(info: MediaInfo) -> float:
 
 
 def _clip(name: str, info: MediaInfo, at_s: float) -> Any:
-    seek: dict[str, Any] = (
-        {"ss": f"{at_s:.3f}"} if at_s > 0 else {}
-    )  # seeking to the very beginning, FLV comes out behind it
-    picture = argv.picture_source(name, t=_CLIP_S, **seek)[_picture(info)]
-    streams = [_small(picture).filter("format", "yuv420p")]
-    return argv.sink(streams, "look.mp4", "mp4", vcodec="libx264", preset="veryfast", crf=27)
+    seek: dict[str, Any] = {"ss": f"{at_s:.3f}"} if at_s > 0 else {}  # FLV, sought at its beginning, gives nothing
+    return _encoded(argv.picture_source(name, t=_CLIP_S, **seek)[_picture(info)])
+
+
+def _first_clip(name: str, info: MediaInfo) -> Any:
+    return _encoded(_beginning(name, info, 0.0, _CLIP_S))
+
+
+def _beginning(name: str, info: MediaInfo, from_s: float, length_s: float | None) -> Any:
+    """The picture's first seconds, counted from its own first frame; read from the start of the file."""
+    late_s = max(0.0, info.video.start_s) if info.video is not None else 0.0
+    whole = argv.picture_source(name, t=f"{late_s + _CLIP_S:.3f}")[_picture(info)]
+    limit = {"duration": f"{length_s:.3f}"} if length_s is not None else {}
+    return whole.filter("trim", start=f"{late_s + from_s:.3f}", **limit).filter("setpts", "PTS-STARTPTS")
+
+
+def _encoded(frames: Any) -> Any:
+    encoding = {"vcodec": "libx264", "preset": "veryfast", "crf": 27}
+    return argv.sink([_small(frames).filter("format", "yuv420p")], "look.mp4", "mp4", **encoding)
 
 
 def _is_cheap(info: MediaInfo) -> bool:
@@ -199,5 +218,7 @@ def _has_content(path: Path) -> bool:
 
 def _has_track(path: Path) -> bool:
     """Whether an MP4 holds anything: ffmpeg writes one without a track where no picture came."""
+    if not _has_content(path):
+        return False
     with path.open("rb") as file:
         return bool(boxes.read(file, path.stat().st_size).tracks)

@@ -339,6 +339,39 @@ def test_a_single_picture_has_one_thumbnail(tmp_path: Path) -> None:
     assert [item.name for item in seen.thumbnails] == ["thumbnail1"]
 
 
+@pytest.mark.parametrize("shown", ["late", "never"])
+def test_no_look_is_worth_a_job(tmp_path: Path, shown: str) -> None:
+    source, grey = tmp_path / "late.mkv", np.full((90, 160, 3), 90, np.uint8)
+    with av.open(str(source), "w") as container:
+        picture = container.add_stream("libx264", rate=25, width=160, height=90, pix_fmt="yuv420p")
+        sound = container.add_stream("aac", rate=RATE, layout="mono")
+        packets = []
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(grey, "rgb24")
+            frame.pts = 12 * 25 + number
+            packets += picture.encode(frame)
+        packets += picture.encode(None)
+        for _ in range(20 * RATE // 1024):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate = RATE
+            container.mux(sound.encode(frame))
+        for packet in packets:
+            if shown == "never":
+                packet = av.Packet(bytes(packet)[:5] + bytes(len(bytes(packet)) - 5))
+                packet.stream, packet.pts, packet.dts = picture, packets[0].pts, packets[0].dts
+            container.mux(packet)
+        container.mux(sound.encode(None))
+    info = probe(source, Settings())
+    items = {i.name for i in _preview(source, info, _silent(tmp_path, info), tmp_path)}
+    assert items == ({"peaks", "clip", *(f"thumbnail{n}" for n in (1, 2, 3))} if shown == "late" else {"peaks"})
+
+
+def _silent(folder: Path, info: MediaInfo) -> Path:
+    path = folder / "silent.wav"
+    soundfile.write(path, np.zeros(round(info.duration_s * RATE)), RATE)
+    return path
+
+
 def test_of_much_picture_the_key_frames_are_shown(
     media_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
