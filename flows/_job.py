@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from prefect.context import TagsContext
 from prefect.exceptions import CancelledRun
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -50,7 +51,9 @@ def job_run(job_id: str, stages: Sequence[Stage] = tuple(STAGE_WEIGHTS)) -> Iter
     TRACKER.begin(job_id, stages)
     try:
         store().delete_record(failure_record(job_id))
-        yield
+        # The run's tags are not its tasks': for each tag of a task Prefect asks the server whether it may run.
+        with TagsContext(current_tags=set()):
+            yield
     except BaseException as error:
         is_stopped = STOP.is_set()
         STOP.set()  # mapped tasks poll it; without it the engine waits for them
