@@ -44,6 +44,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     ready: bool = field(default=False, init=False)
     deaths: int = field(default=0, init=False)
+    is_told: bool = field(default=True, init=False)
     since_s: float = field(default=0.0, init=False)
     not_before_s: float = field(default=0.0, init=False)
 
@@ -72,6 +73,8 @@ class Supervisor:
         self._ready_s = ready_s
         self._stops = 0
         self._was_ready = False
+        self._is_told = True
+        self._complains_s = 0.0
 
     def stop(self) -> None:
         """Ask for the end; asked twice, the children are killed at once. Safe in a signal handler."""
@@ -91,12 +94,28 @@ class Supervisor:
                     self._tend(child)
                 if self._all_ready() and not ready_before:
                     self._was_ready = True
-                    self._changed()
+                    self._is_told = False
+                self._tell()
                 if not self._was_ready and time.monotonic() > deadline_s:
                     raise _not_started(next(c for c in self.children if not c.ready))
                 time.sleep(_TICK_S)
         finally:
             self._end()
+
+    def _tell(self) -> None:
+        """Have written down what changed. A full disk stops no process: it is tried again."""
+        try:
+            for child in self.children:
+                if not child.is_told and child.process is not None:
+                    child.started(child.process.pid)
+                    child.is_told = True
+            if not self._is_told and self._all_ready():
+                self._changed()
+                self._is_told = True
+        except OSError as error:
+            if time.monotonic() >= self._complains_s:
+                self._complains_s = time.monotonic() + _HEALTHY_S
+                self._say(f"the state of the stack cannot be written: {error.strerror}")
 
     def _all_ready(self) -> bool:
         return all(c.ready for c in self.children)
@@ -132,7 +151,8 @@ class Supervisor:
                 process_group=0,
             )
         child.since_s = time.monotonic()
-        child.started(child.process.pid)
+        child.is_told = False
+        self._tell()
 
     def _died(self, child: Child, status: int, now_s: float) -> None:
         child.ready = False

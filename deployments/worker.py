@@ -154,7 +154,8 @@ class DublineWorker(ProcessWorker):
                 status.started(handle.pid or 0)
         if done is None or done.status_code is None:
             raise RuntimeError("the flow process did not start")
-        await _end_cancelled(flow_run)
+        with suppress(httpx.HTTPError):  # without the server nothing can be ended; the API looks at the run again
+            await _end_cancelled(flow_run)
         return ProcessWorkerResult(status_code=done.status_code, identifier=str(done.handle.pid))
 
 
