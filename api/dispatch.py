@@ -20,7 +20,7 @@ from sqlmodel import col, select, update
 from api.db import Database, DatabaseUnavailable
 from api.jobs import Jobs
 from api.leases import LEASE_S, release_dead, take_lease, this_process
-from api.runs import Orchestrator, OrchestratorUnavailable, QueueName
+from api.runs import Orchestrator, OrchestratorUnavailable, QueueName, RunRefused
 from api.tables import Job
 from api.tracking import Tracking
 from api.waiting import pause
@@ -155,6 +155,11 @@ class Dispatcher:
                 key=f"{job.id}:{job.attempt}",
                 job_id=job.id,
             )
+        except RunRefused as error:
+            # Tried again, it would stand before all others for ever.
+            values = {"status": "failed", "error": error.to_dict(), "ended_s": time.time(), "lease_s": 0.0}
+            await self._tracking.change(job, values, kind="state", message=error.message)
+            return
         except OrchestratorUnavailable:
             # Ours again at once when it is back: the key makes a second asking harmless.
             async with self._db.begin() as session:

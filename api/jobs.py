@@ -245,6 +245,8 @@ class Jobs:
     async def delete(self, user_id: str, job_id: str) -> None:
         """Delete an ended or pending job, its records, and what of its result no other job names.
 
+        While others are at work, the content is left to the daily sweep.
+
         Raises:
             Problem: 404, or 409 while it is queued or at work.
         """
@@ -255,6 +257,10 @@ class Jobs:
             mine = set((await session.exec(select(JobBlob.sha256).where(JobBlob.job_id == job_id))).all())
             others = select(JobBlob.sha256).where(col(JobBlob.sha256).in_(mine), JobBlob.job_id != job_id)
             shared = set((await session.exec(others)).all())
+            # What is at work may have taken from the cache what this one made, and says so only at its end.
+            open_ones = select(Job.id).where(col(Job.status).in_(("uploaded", "queued", "processing"))).limit(1)
+            if (await session.exec(open_ones)).first() is not None:
+                shared |= mine
             uploads = select(StoredFile.sha256).where(col(StoredFile.sha256).in_(mine))
             shared |= set((await session.exec(uploads)).all())
             revisions = (await session.exec(select(JobRevision.revision).where(JobRevision.job_id == job_id))).all()

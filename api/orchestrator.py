@@ -15,7 +15,17 @@ from pydantic import ValidationError
 from websockets.exceptions import WebSocketException
 
 from api.prefect_rest import PrefectRefused, PrefectRest
-from api.runs import OrchestratorUnavailable, QueueInfo, QueueName, RunAlive, RunEvent, RunState, TaskInfo, WorkerInfo
+from api.runs import (
+    OrchestratorUnavailable,
+    QueueInfo,
+    QueueName,
+    RunAlive,
+    RunEvent,
+    RunRefused,
+    RunState,
+    TaskInfo,
+    WorkerInfo,
+)
 from dubline.contract import Progress
 
 POOL = "dubline"
@@ -25,6 +35,7 @@ _FLOW_RUN = "prefect.flow-run."
 _STATE_EVENTS = "prefect.state-type"
 _TAG = "job-"
 _MOST_TASKS, _PAGE = 1000, 200
+_NEVER = frozenset({httpx.codes.BAD_REQUEST, httpx.codes.REQUEST_ENTITY_TOO_LARGE, httpx.codes.UNPROCESSABLE_ENTITY})
 _FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
@@ -82,11 +93,26 @@ class PrefectOrchestrator:
                 "work_queue_name": queue,
                 "tags": [f"{_TAG}{job_id}"],
             }
-            run = await self._call("POST", f"/deployments/{deployment}/create_flow_run", body)
+            run = await self._create(f"/deployments/{deployment}/create_flow_run", body)
         if run is None:
             self._deployments.pop(flow, None)  # a server with a new database: registered again soon
             raise OrchestratorUnavailable("The deployment is not registered yet.")
         return _of_run(run)
+
+    async def _create(self, path: str, body: Any) -> Any:
+        """None when there is no such deployment."""
+        with _translated():
+            try:
+                return await self._rest.call("POST", path, body)
+            except PrefectRefused as refusal:
+                if refusal.status in _NEVER:
+                    raise RunRefused(
+                        "The workflow engine does not take these options.",
+                        hint="Shorten the glossary or the edits, and leave out what is no plain text.",
+                    ) from refusal
+                if refusal.status != httpx.codes.NOT_FOUND:
+                    raise
+                return None
 
     async def read_runs(self, run_ids: Sequence[str]) -> dict[str, RunState]:
         out: dict[str, RunState] = {}

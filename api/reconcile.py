@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +24,7 @@ from api.states import ENDED
 from api.tables import IdempotentAnswer, Job
 from api.tracking import Tracking
 from api.waiting import pause
+from dubline.errors import StorageError
 from dubline.settings import Settings
 
 _LOG = logging.getLogger("dubline.reconcile")
@@ -31,6 +33,7 @@ _RECONNECT_S = 1.0
 _CRASH_AGE_S = 10.0
 _SILENCE_S = 120.0  # Prefect's heartbeat comes every 30 s
 _CANCEL_S = 60.0
+_GAP_S = 3 * _EVERY_S
 _STRAY_AGE_S = 30.0
 _ANSWERS_S = 24 * 3600.0
 _LENGTHS = 20.0
@@ -71,16 +74,41 @@ class Reconciler:
         self._db, self._jobs, self._orchestrator, self._tracking = db, jobs, orchestrator, tracking
         self._settings, self._holder = settings, holder
         self._strays: dict[str, float] = {}
+        self._since_s = time.time()  # that signs of life have been listened for without a gap
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until told to stop."""
-        await asyncio.gather(self._look(stop), self._watch(stop))
+        """Until told to stop. A fault in one of the two loops ends the other before it is raised."""
+        over = asyncio.Event()
+
+        async def until_over(loop: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+            try:
+                await loop(over)
+            finally:
+                over.set()
+
+        async def end() -> None:
+            await stop.wait()
+            over.set()
+
+        ending = asyncio.create_task(end())
+        try:
+            ends = await asyncio.gather(until_over(self._look), until_over(self._watch), return_exceptions=True)
+        finally:
+            ending.cancel()
+        for fault in ends:
+            if fault is not None:
+                raise fault
 
     async def _holds_lease(self) -> bool:
         return await take_lease(self._db, "reconcile", self._holder, for_s=LEASE_S) is not None
 
     async def _look(self, stop: asyncio.Event) -> None:
+        looked_s = time.time()
         while not stop.is_set():
+            now_s = time.time()
+            if now_s - looked_s > _GAP_S:
+                self._since_s = now_s  # a machine that slept, or a database that was away
+            looked_s = now_s
             with suppress(OrchestratorUnavailable, DatabaseUnavailable):
                 if await self._holds_lease():
                     await self.once()
@@ -96,6 +124,7 @@ class Reconciler:
 
     async def _follow(self, stop: asyncio.Event) -> None:
         """One connection, until it is lost or the service stops."""
+        self._since_s = time.time()
         arrived: asyncio.Queue[RunEvent | None] = asyncio.Queue()
 
         async def read() -> None:
@@ -115,7 +144,7 @@ class Reconciler:
         helpers = [asyncio.create_task(read()), asyncio.create_task(end())]
         try:
             while (event := await arrived.get()) is not None:
-                with suppress(DatabaseUnavailable):  # the next comparison will find it
+                with suppress(DatabaseUnavailable, StorageError):  # the next comparison will find it
                     await self._tracking.apply(event)
         finally:
             for task in helpers:
@@ -146,8 +175,11 @@ class Reconciler:
                 )
                 self._jobs.wake.set()
                 continue
-            await self._tracking.apply_state(state)
-            await self._mend(job, state, now_s)
+            try:
+                await self._tracking.apply_state(state)
+                await self._mend(job, state, now_s)
+            except StorageError as error:  # this job's result cannot be read now; the others have theirs
+                _LOG.warning("job %s is looked at again: %s", job.id, error.message)
         await self._end_strays(now_s)
         await self._forget(now_s)
 
@@ -163,14 +195,15 @@ class Reconciler:
             await self._orchestrator.end(run_id, "CANCELLED", "It did not end by itself.")
         elif job.is_cancelling and state.type in ("SCHEDULED", "PENDING", "RUNNING"):
             await self._orchestrator.cancel(run_id)
+        elif state.type == "PENDING" and age_s >= _SILENCE_S:
+            await self._orchestrator.end(run_id, "CRASHED", "It did not begin.")
         elif state.type == "RUNNING":
             started_s = job.started_s or state.at_s
-            alive_s = max(job.alive_s or 0.0, state.at_s)
+            alive_s = max(job.alive_s or 0.0, state.at_s, self._since_s)
             if now_s - started_s > deadline_s(job, self._settings):
                 await self._fail(job, _TIMEOUT, is_dead=False)
                 await self._orchestrator.end(run_id, "CANCELLED", "The job took longer than it may.")
             elif now_s - alive_s > _SILENCE_S:
-                # Forced, so that the worker's own look at it ends the process if there still is one.
                 await self._orchestrator.end(run_id, "CRASHED", "No sign of life.")
 
     async def _after_crash(self, job: Job, run_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.problems import Problem
+from api.runs import MOST_OPTION_BYTES, parameter_bytes
 from dubline.contract import MediaOptions
 from dubline.engines.registry import choose_mt, choose_stt, choose_tts, settle_separator
 from dubline.errors import DublineError
@@ -175,6 +176,7 @@ _SHOWN = {
     "profile",
     "options",
 }
+_RESERVED = "__prefect"  # what Prefect would read as an instruction of its own
 _LISTEN: dict[str, Listen] = {"fast": "off", "balanced": "sample", "best": "all"}
 _FREE_OPTIONS = {
     # Options of other kinds of jobs that clients send with every job; they change nothing here.
@@ -272,7 +274,23 @@ def _dub_options(request: JobParameters, source: str | None, stt_model: str, set
             ),
             "",
         )
-    return options.model_dump(mode="json")
+    data = options.model_dump(mode="json")
+    _check_size(data)
+    return data
+
+
+def _check_size(options: dict[str, Any]) -> None:
+    reserved = [name for name in options["glossary"] if name.startswith(_RESERVED)]
+    if reserved:
+        raise _cannot("glossary", f"No word of a glossary may begin with {_RESERVED}.", ())
+    if parameter_bytes(options) > MOST_OPTION_BYTES:
+        raise Problem(
+            422,
+            "These options are more than a job can take.",
+            code="options_too_large",
+            hint="Shorten the glossary, or give the edits in several revisions.",
+            errors=[("glossary", f"takes, with the edits, more than {MOST_OPTION_BYTES} bytes")],
+        )
 
 
 def _media_options(request: JobParameters, source: str | None, stt_model: str, settings: Settings) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.db import Database
 from api.jobs import Jobs
 from api.problems import Problem, not_found
+from api.runs import MOST_EDIT_BYTES, parameter_bytes
 from api.states import ENDED
 from api.tables import Job, JobRevision
 from api.transcripts import Made, Plan, Segment, make_plan, own_voices, read_made, read_transcription, segments
@@ -29,9 +30,6 @@ from dubline.models import ChangeLine, DubOptions, EngineChoice, Line, LineEdit
 from dubline.settings import Settings
 from dubline.storage.base import ArtifactStore
 from dubline.timing.edits import join_edits
-
-_MOST_BYTES = 300_000
-"""Of all edits of a revision as JSON: Prefect takes parameters of at most 512 KiB."""
 
 _EDITS: TypeAdapter[tuple[LineEdit, ...]] = TypeAdapter(tuple[LineEdit, ...])
 
@@ -102,13 +100,13 @@ class Revisions:
             return join_edits(before, edits)
 
         joined = await asyncio.to_thread(check)
-        if len(_EDITS.dump_json(joined)) > _MOST_BYTES:
+        if parameter_bytes(_EDITS.dump_python(joined, mode="json")) > MOST_EDIT_BYTES:
             raise Problem(
                 422,
                 "These are more edits than one job can take.",
                 code="edits_too_many",
                 hint="Delete what is not needed, or work on the video in parts.",
-                errors=[("edits", f"take more than {_MOST_BYTES} bytes together")],
+                errors=[("edits", f"take more than {MOST_EDIT_BYTES} bytes together")],
             )
         await self._keep(job, newest, joined, undone_to=newest, note=note)
         return await self._reading(job, result, newest + 1, is_planned=True)

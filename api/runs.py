@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Protocol
 
@@ -17,6 +18,21 @@ class OrchestratorUnavailable(DublineError):
 
     code = "orchestrator_unavailable"
     retryable = True
+
+
+class RunRefused(DublineError):
+    """Prefect does not take the parameters of a run, however often it is asked."""
+
+    code = "run_refused"
+
+
+MOST_OPTION_BYTES, MOST_EDIT_BYTES = 200_000, 300_000
+"""Of a job's options, and of a revision's edits: Prefect takes 512 KiB of parameters."""
+
+
+def parameter_bytes(value: Any) -> int:
+    """Size of a JSON value as Prefect counts it, every letter beyond ASCII as six bytes or more."""
+    return len(json.dumps(value))
 
 
 class RunState(Frozen):

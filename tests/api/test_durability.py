@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.schemas.objects import StateType
@@ -17,11 +18,12 @@ from prefect.client.schemas.objects import StateType
 from api.db import Database, database_url
 from api.dispatch import claim, fair_order
 from api.leases import release_dead, take_lease, this_process
-from api.reconcile import deadline_s
-from api.runs import RunAlive, RunState
+from api.reconcile import Reconciler, deadline_s
+from api.runs import RunAlive, RunRefused, RunState
 from api.service import Service
 from api.states import STATUSES, job_status
 from api.tables import Job
+from dubline.errors import StorageUnavailable
 from dubline.storage.local import LocalStore
 from dubline.waking import Waking
 from tests.api.conftest import Harness, PretendOrchestrator, settings_for
@@ -102,6 +104,91 @@ def test_silence_a_stuck_cancel_and_a_deadline_end_a_run(harness: Harness) -> No
     harness.soon(harness.service.tracking.apply, RunAlive(run_id=harness.run_of(slow), at_s=now_s + 3690))
     harness.soon(harness.service.reconciler.once, now_s + 3700)
     assert harness.until(slow, status="failed")["error"]["code"] == "job_timeout"
+
+
+def test_a_run_that_does_not_begin_is_taken_up_again(harness: Harness) -> None:
+    job_id = harness.upload(target_language="es")["job_id"]
+    now_s = time.time()
+    harness.soon(harness.orchestrator.move, harness.run_of(job_id), "PENDING", "Submitting", now_s)
+    harness.soon(harness.service.reconciler.once, now_s + 100)
+    assert harness.orchestrator.runs[harness.run_of(job_id)]["state"].type == "PENDING"
+    harness.soon(harness.service.reconciler.once, now_s + 130)
+    assert harness.orchestrator.runs[harness.run_of(job_id)]["state"].type == "CRASHED"
+
+
+def test_silence_counts_only_while_somebody_listens(harness: Harness) -> None:
+    job_id = harness.upload(target_language="es")["job_id"]
+    now_s = time.time()
+    harness.soon(harness.orchestrator.move, harness.run_of(job_id), "RUNNING", "Running", now_s - 600)
+    harness.until(job_id, status="processing")
+    harness.soon(harness.service.reconciler.once, now_s)  # this service began a moment ago
+    assert harness.orchestrator.runs[harness.run_of(job_id)]["state"].type == "RUNNING"
+    harness.soon(harness.service.reconciler.once, now_s + 130)
+    assert harness.orchestrator.runs[harness.run_of(job_id)]["state"].type == "CRASHED"
+
+
+def test_a_result_that_cannot_be_read_keeps_no_other_job(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    unread, lost = (harness.upload(target_language="es")["job_id"] for _ in range(2))
+    now_s = time.time()
+    get = harness.store.get_record
+
+    def away(name: str) -> bytes | None:
+        if unread in name:
+            raise StorageUnavailable("The bucket does not answer.")
+        return get(name)
+
+    monkeypatch.setattr(harness.store, "get_record", away)
+    monkeypatch.setattr(harness.service.tracking._store, "get_record", away)
+    harness.soon(harness.orchestrator.move, harness.run_of(unread), "COMPLETED", "Completed", now_s)
+    harness.soon(harness.orchestrator.move, harness.run_of(lost), "CRASHED", "Crashed", now_s - 20)
+    harness.soon(harness.service.reconciler.once, now_s)
+    assert harness.orchestrator.resumed == [harness.run_of(lost)]
+    assert harness.job(unread)["status"] != "failed"
+
+
+async def test_a_fault_in_one_loop_leaves_the_other_not_behind() -> None:
+    ended: list[str] = []
+
+    class Faulty(Reconciler):
+        def __init__(self) -> None: ...
+
+        async def _look(self, stop: asyncio.Event) -> None:
+            raise ValueError("a fault")
+
+        async def _watch(self, stop: asyncio.Event) -> None:
+            await stop.wait()
+            ended.append("watch")
+
+    with pytest.raises(ValueError, match="a fault"):
+        await asyncio.wait_for(Faulty().run(asyncio.Event()), 5)
+    assert ended == ["watch"]
+
+
+def test_a_job_that_prefect_refuses_fails_and_stops_no_other(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = harness.orchestrator.create_run
+
+    async def refuse(**named: Any) -> RunState:
+        if named["parameters"]["options"]["target_language"] == "fr":
+            raise RunRefused("The workflow engine does not take these options.")
+        return await create(**named)
+
+    monkeypatch.setattr(harness.orchestrator, "create_run", refuse)
+    refused = harness.upload(target_language="fr")["job_id"]
+    assert harness.until(refused, status="failed")["error"]["code"] == "run_refused"
+    harness.run_of(harness.upload(target_language="es")["job_id"])
+
+
+@pytest.mark.parametrize(
+    ("glossary", "code"),
+    [({"__prefect_kind": "jinja"}, "option_unsupported"), ({"a": "д" * 40_000}, "options_too_large")],
+)
+def test_what_prefect_would_refuse_is_refused_at_the_door(
+    harness: Harness, glossary: dict[str, str], code: str
+) -> None:
+    file_id = harness.upload()["file_id"]
+    body = {"file_id": file_id, "target_language": "es", "glossary": glossary}
+    answer = harness.client.post("/api/v1/jobs", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
 def test_the_worker_is_woken_for_a_run_that_is_handed_over(harness: Harness) -> None:

@@ -139,6 +139,17 @@ def test_deleting_a_job_leaves_what_another_shows(harness: Harness) -> None:
     assert [b.size_bytes for b in harness.store.blobs()] == [harness.clip.stat().st_size]
 
 
+def test_deleting_a_job_takes_nothing_from_one_at_work(harness: Harness) -> None:
+    done, at_work = (harness.upload(target_language="es")["job_id"] for _ in range(2))
+    harness.complete(done)
+    harness.until(done, status="completed")
+    harness.soon(harness.orchestrator.move, harness.run_of(at_work), "RUNNING")
+    harness.until(at_work, status="processing")
+    before = {b.sha256 for b in harness.store.blobs()}
+    assert harness.client.delete(f"/api/v1/jobs/{done}").status_code == 200
+    assert {b.sha256 for b in harness.store.blobs()} == before
+
+
 def test_fifty_posts_with_one_key_make_one_job(harness: Harness) -> None:
     file_id = harness.upload()["file_id"]
 

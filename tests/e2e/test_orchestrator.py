@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 from api.orchestrator import PrefectOrchestrator
-from api.runs import OrchestratorUnavailable, RunState
+from api.runs import OrchestratorUnavailable, RunRefused, RunState
 from dubline.contract import TranslateVideoParams
 from dubline.models import DubOptions
 from tests.contracts.faulty_server import FaultyServer
@@ -38,6 +38,21 @@ async def _until(prefect: PrefectOrchestrator, run_id: str, kinds: set[str]) -> 
             if isinstance(event, RunState) and event.run_id == run_id and event.type in kinds:
                 return event.type
     raise AssertionError("the events ended")
+
+
+def test_parameters_that_prefect_takes_for_instructions_are_refused_for_good() -> None:
+    async def main() -> None:
+        prefect = PrefectOrchestrator()
+        job_id = str(uuid.uuid4())
+        parameters = _parameters(job_id)
+        parameters["options"] = {"target_language": "es", "glossary": {"__prefect_kind": "jinja"}}
+        with pytest.raises(RunRefused):
+            await prefect.create_run(
+                flow=_FLOW, parameters=parameters, queue="high", key=uuid.uuid4().hex, job_id=job_id
+            )
+        await prefect.close()
+
+    asyncio.run(main())
 
 
 def test_a_run_from_its_making_to_its_end() -> None:
