@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import anyio
 import anyio.abc
@@ -38,6 +39,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.runner._flow_run_executor import FlowRunExecutionResult, FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
 from prefect.states import AwaitingRetry, Cancelled
@@ -106,11 +108,28 @@ class DublineWorker(ProcessWorker):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._looking = asyncio.Lock()
+        self._processes: dict[UUID, int] = {}
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """One look into the queues. One at a time: it is asked for by Prefect's loop, and when somebody wakes it."""
         async with self._looking:
             return await super().get_and_submit_flow_runs()
+
+    async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
+        """Take new runs. One that is to go on while its process is here gave no sign of life: that is ended first.
+
+        Taken while it is held, it would end the worker, and all other runs with it (the limiter raises).
+        """
+        fresh: list[WorkerFlowRunResponse] = []
+        for entry in flow_run_response:
+            pid = self._processes.get(entry.flow_run.id)
+            if pid is None:
+                fresh.append(entry)
+                continue
+            print(f"{entry.flow_run.id} is to go on: its process is ended", flush=True)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return await super()._submit_scheduled_flow_runs(fresh)
 
     async def look_when_woken(self, settings: Settings) -> None:
         """Look at once whenever the dispatcher of this machine has a new run, beside the regular looks."""
@@ -141,17 +160,22 @@ class DublineWorker(ProcessWorker):
         """Run one flow run to its end. Cancelled, the process is killed; `put_back` then sees to the run."""
         status = anyio.TASK_STATUS_IGNORED if task_status is None else task_status
         done: FlowRunExecutionResult | None = None
-        async with FlowRunExecutorContext() as context:
-            starter = NestStarter(self.nest, configuration.env, context.control_channel)
-            executor = context.create_executor(flow_run, starter, hook_runner=_NoHooks(), propose_submitting=False)
+        try:
+            async with FlowRunExecutorContext() as context:
+                starter = NestStarter(self.nest, configuration.env, context.control_channel)
+                executor = context.create_executor(flow_run, starter, hook_runner=_NoHooks(), propose_submitting=False)
 
-            async def execute(*, task_status: anyio.abc.TaskStatus[ProcessHandle]) -> None:
-                nonlocal done
-                done = await executor.submit(task_status=task_status)
+                async def execute(*, task_status: anyio.abc.TaskStatus[ProcessHandle]) -> None:
+                    nonlocal done
+                    done = await executor.submit(task_status=task_status)
 
-            async with anyio.create_task_group() as group:
-                handle: ProcessHandle = await group.start(execute)
-                status.started(handle.pid or 0)
+                async with anyio.create_task_group() as group:
+                    handle: ProcessHandle = await group.start(execute)
+                    status.started(handle.pid or 0)
+                    if handle.pid:
+                        self._processes[flow_run.id] = handle.pid
+        finally:
+            self._processes.pop(flow_run.id, None)
         if done is None or done.status_code is None:
             raise RuntimeError("the flow process did not start")
         with suppress(httpx.HTTPError):  # without the server nothing can be ended; the API looks at the run again

@@ -203,3 +203,20 @@ def test_a_run_that_was_being_cancelled_when_its_worker_was_killed_is_cancelled(
     stack.set_state(run, "CANCELLING", "Cancelling")
     stack.worker()
     stack.wait_state(run, "Cancelled", 15)
+
+
+def test_a_run_that_is_to_go_on_while_its_process_hangs_is_ended_and_the_worker_stays(
+    stack: Stack, worker: subprocess.Popen[bytes]
+) -> None:
+    run = stack.create()
+    first = stack.wait_at_work(run)
+    os.kill(first, signal.SIGSTOP)
+    stack.set_state(run, "CRASHED", "Crashed")  # as the API does after two minutes of silence
+    stack.set_state(run, "SCHEDULED", "AwaitingRetry")
+    wait_for(lambda: _group_is_gone(first), 20)
+    wait_for(lambda: stack.call(f"/flow_runs/{run}")["state"]["name"] == "Crashed", 15)
+    time.sleep(3)
+    stack.set_state(run, "SCHEDULED", "AwaitingRetry")
+    stack.wait_at_work(run, not_pid=first)
+    assert worker.poll() is None
+    stack.wait_state(run, "Completed")
