@@ -180,7 +180,12 @@ class Dispatcher:
 
 def flow_parameters(job: Job) -> dict[str, Any]:
     """The one parameter of the job's flow."""
-    common = {"job_id": job.id, "source_uri": job.source_uri, "options": job.options}
+    common = {
+        "job_id": job.id,
+        "source_uri": job.source_uri,
+        "options": job.options,
+        "attempt": job.attempt,
+    }
     if job.job_type == "video_translate":
-        return {**common, "revision": job.revision, "attempt": job.attempt}
+        return {**common, "revision": job.revision}
     return {**common, "job_type": job.job_type}

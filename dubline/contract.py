@@ -84,7 +84,7 @@ class MediaOptions(Frozen):
 
 
 class ProcessMediaParams(Frozen):
-    """The one parameter of `process_media`."""
+    """The one parameter of `process_media`; `attempt` as of a dub."""
 
     job_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     source_uri: str = Field(description=SOURCE_URI)
@@ -92,6 +92,7 @@ class ProcessMediaParams(Frozen):
     options: MediaOptions = MediaOptions()
     scope: str = "global"
     refresh: bool = False
+    attempt: int = 1
 
 
 def manifest_record(job_id: str) -> str:

@@ -35,7 +35,7 @@ async def process_media(params: ProcessMediaParams) -> JobResult:
     with job_run(params.job_id, MEDIA_STAGES[params.job_type]):
         work = {"audio_extraction": _extract, "transcription": _transcribe}[params.job_type]
         result = await work(params)
-        done = await run(publish_result, PublishRequest(result=result, scope=params.scope))
+        done = await run(publish_result, PublishRequest(result=result, attempt=params.attempt, scope=params.scope))
         return done.result
 
 

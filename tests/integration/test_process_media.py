@@ -246,3 +246,12 @@ def test_a_source_uri_names_a_file_or_a_stored_object(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             locate(uri)
         assert caught.value.code == "source_scheme"
+
+
+def test_a_second_attempt_writes_the_manifest_again(home: Path, stored: str, store: LocalStore) -> None:
+    request = _media("lost", stored, "audio_extraction")
+    _run(home, request)
+    store.delete_record(manifest_record("lost"))
+    request["params"]["attempt"] = 2
+    _run(home, request)
+    assert store.get_record(manifest_record("lost")) is not None
