@@ -249,9 +249,9 @@ def test_a_source_uri_names_a_file_or_a_stored_object(tmp_path: Path) -> None:
 
 
 def test_a_second_attempt_writes_the_manifest_again(home: Path, stored: str, store: LocalStore) -> None:
-    request = _media("lost", stored, "audio_extraction")
+    request = _media("twice", stored, "audio_extraction")
     _run(home, request)
-    store.delete_record(manifest_record("lost"))
+    store.delete_record(manifest_record("twice"))
     request["params"]["attempt"] = 2
     _run(home, request)
-    assert store.get_record(manifest_record("lost")) is not None
+    assert store.get_record(manifest_record("twice")) is not None
