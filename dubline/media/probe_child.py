@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PATH = "file:/dev/fd/0"
 _DECODE_TRIES = 24
+_MOST_DISCARDED = 2000  # a cut without encoding keeps what lies before, up to a key frame: of it nothing is decoded
 _LONGEST_AUDIO_PACKET_S = 2.0
 _LONGEST_FRAME_S = 6 * 3600.0
 _LONG_FRAME_S = 1.5
@@ -50,6 +51,7 @@ class _Track:
     last_length_s: float = 0.0
     packets_s: float = 0.0
     tries: int = 0
+    discarded: int = 0
     is_decoded: bool = False
 
 
@@ -214,7 +216,10 @@ def _time(packet: Any, is_audio: bool, track: _Track) -> None:
 def _try_decode(packet: Any, track: _Track) -> None:
     import av.error
 
-    track.tries += 1
+    if packet.is_discard and track.discarded < _MOST_DISCARDED:
+        track.discarded += 1
+    else:
+        track.tries += 1
     try:
         track.is_decoded = bool(packet.decode())
     except (av.error.FFmpegError, ValueError):

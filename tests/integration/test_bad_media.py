@@ -21,6 +21,7 @@ import pytest
 from dubline.errors import DublineError, InputError, MediaError
 from dubline.media import argv
 from dubline.media.extract import extract_bed, extract_speech
+from dubline.media.ffmpeg import ffmpeg_path
 from dubline.media.mux import mux
 from dubline.media.probe import check_dubbable, probe
 from dubline.media.runner import run_ffmpeg
@@ -170,6 +171,16 @@ def test_fonts_may_be_attached_under_plain_names(media_dir: Path, tmp_path: Path
     else:
         with pytest.raises(InputError, match="attachment"):
             probe(tmp_path / "out.mkv", Settings())
+
+
+@pytest.mark.parametrize("start_s", [10.0, 41.23])
+def test_a_cut_without_encoding_has_sound(media_dir: Path, tmp_path: Path, start_s: float) -> None:
+    cut = tmp_path / "cut.mp4"
+    talk = media_dir / "video/compilation_real_3min.mp4"
+    seek = ["-v", "error", "-ss", str(start_s), "-i", str(talk), "-t", "9", "-c", "copy", str(cut)]
+    subprocess.run([ffmpeg_path(), *seek], check=True)
+    info = probe(cut, Settings())
+    assert [s.is_decodable for s in info.streams if s.kind == "audio"] == [True]
 
 
 def test_ten_mebibytes_of_zeros(tmp_path: Path) -> None:
