@@ -146,8 +146,8 @@ def _frames_s(fps: float) -> float:
 
 
 def _share_on_clock(text: str, seconds: float) -> float:
-    """Characters spoken in the longest time that one cue may stay."""
-    return len(text) * _LONGEST_PIECE_S / max(seconds, _LONGEST_PIECE_S)
+    """Characters spoken in the longest time that one cue may stay: no limit where all of them take less."""
+    return len(text) * _LONGEST_PIECE_S / seconds if seconds > _LONGEST_PIECE_S else math.inf
 
 
 def _parallel(text: str, below: str, language: str, width: int, seconds: float) -> tuple[list[str], list[str]]:

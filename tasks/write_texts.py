@@ -26,7 +26,7 @@ class TranscriptResult(StageResult):
     vtt: ArtifactRef
 
 
-@stage_task("subtitle", 2, name="write transcript")
+@stage_task("subtitle", 3, name="write transcript")
 def write_transcript(request: TranscriptRequest) -> TranscriptResult:
     """What was said: as recognised, by sentences, and as subtitles."""
     transcript = load(request.transcript, Transcript)

@@ -83,6 +83,13 @@ def test_a_slow_word_is_not_cut_to_fill_its_time() -> None:
     assert (cue.text, cue.end_s) == ("Hmm.", 7.0)
 
 
+@pytest.mark.parametrize("length", range(4, 43))
+def test_a_short_line_is_one_cue(length: int) -> None:
+    text = f"{'a' * (length // 2)} {'b' * (length - length // 2 - 1)}"
+    source = CueSource(text=text, start_s=0, end_s=2.5)
+    assert [c.text for c in make_cues([source], media_duration_s=30, fps=25, language="en")] == [text]
+
+
 def test_japanese_lines_follow_its_typesetting() -> None:
     text = "これは日本語の字幕のテストです。「東京タワー」は、とても高い建物で、毎年たくさんの観光客が訪れています。"
     cues = make_cues([CueSource(text=text, start_s=0, end_s=8)], media_duration_s=12, fps=25, language="ja")
@@ -153,7 +160,7 @@ def test_webvtt_names_who_speaks_where_several_do(tmp_path: Path) -> None:
     rows = [
         CueSource(text="Is it <here>?", start_s=0.0, end_s=4.0, speaker="S1"),
         CueSource(text="No & yes.", start_s=7.0, end_s=9.0, speaker="S2"),
-        CueSource(text="It was here yesterday, as everybody knows.", start_s=10.0, end_s=14.0, speaker="S1"),
+        CueSource(text=f"It was here {'yesterday ' * 6}as everybody knows.", start_s=10.0, end_s=18.0, speaker="S1"),
     ]
     cues = make_cues(rows, media_duration_s=20, fps=25, language="en")
     text = to_vtt(cues)
