@@ -141,7 +141,7 @@ def _changed(line: Line, edit: ChangeLine) -> Line:
 
 def _split(line: Line, edit: SplitLine, taken: set[str]) -> list[Line]:
     said = line.utterance
-    texts = _halves(line.text, edit.at_char, "at_char")
+    texts = _halves(line.text, _between_words(line.text, edit.at_char), "at_char")
     guess = _near_space(said.text, edit.at_char / len(line.text))
     sources = _halves(said.text, guess if edit.source_at_char is None else edit.source_at_char, "source_at_char")
     share = len(sources[0]) / (len(sources[0]) + len(sources[1]))
@@ -184,6 +184,13 @@ def _halves(text: str, at: int, field: str) -> tuple[str, str]:
     if not first or not second:
         raise _Refused(field, "Nothing would be left on one side of the split.")
     return first, second
+
+
+def _between_words(text: str, at: int) -> int:
+    """The position itself, or where it lies inside a word, the nearest space."""
+    if not 0 < at < len(text) or " " not in text or not (text[at - 1].isalnum() and text[at].isalnum()):
+        return at
+    return at if is_wide(text[at - 1]) or is_wide(text[at]) else _near_space(text, at / len(text))
 
 
 def _near_space(text: str, share: float) -> int:

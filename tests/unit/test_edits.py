@@ -122,6 +122,21 @@ def test_a_split_cuts_text_source_and_time_and_a_merge_heals_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "at_char", "halves"),
+    [
+        ("one two three", 5, ["one", "two three"]),
+        ("one two three", 10, ["one two", "three"]),
+        ("one,two", 4, ["one,", "two"]),
+        ("undivided", 4, ["undi", "vided"]),
+        ("東京 大阪です", 1, ["東", "京 大阪です"]),
+    ],
+)
+def test_a_split_inside_a_word_is_made_beside_it(text: str, at_char: int, halves: list[str]) -> None:
+    split = apply_edits(_lines(text), [SplitLine(id="u0", at_char=at_char)], media_s=_MEDIA_S)
+    assert [line.text for line in split] == halves
+
+
+@pytest.mark.parametrize(
     ("edit", "field", "code"),
     [
         (DeleteLine(id="u9"), "id", "line_unknown"),
