@@ -30,6 +30,8 @@ REVIEW_CHRF = 60.0
 LEAST_SHARE_PACE = 0.9
 MAX_LOUDNESS_ERROR_LU = 1.0
 LEAST_COVERAGE = 0.85
+LEAST_MISSED_S = 1.0
+LEAST_LOG_PROBABILITY = -0.7
 LEAST_LANGUAGE_PROBABILITY = 0.5
 MAX_DROPPED_S = 1.0
 MAX_ONSET_ERROR_S = 1.0
@@ -91,8 +93,12 @@ def _doubts(
     out: list[str] = []
     if translation.lines and recognition.probability < LEAST_LANGUAGE_PROBABILITY:
         out.append(f"The spoken language is uncertain ({recognition.probability:.0%}).")
-    if translation.lines and recognition.speech_coverage is not None and recognition.speech_coverage < LEAST_COVERAGE:
-        out.append(f"Only {recognition.speech_coverage:.0%} of the speech was understood.")
+    coverage, certainty = recognition.speech_coverage, recognition.median_log_probability
+    missed_s = (1 - coverage) * recognition.speech_s if coverage is not None else 0.0
+    if translation.lines and coverage is not None and coverage < LEAST_COVERAGE and missed_s >= LEAST_MISSED_S:
+        out.append(f"Only {coverage:.0%} of the speech was understood.")
+    if translation.lines and certainty is not None and certainty < LEAST_LOG_PROBABILITY:
+        out.append(f"The words of the source are guessed (log-probability {certainty:.2f}): is the language right?")
     dropped_s = sum(d.end_s - d.start_s for d in recognition.dropped if d.reason in _DOUBTED)
     if dropped_s > MAX_DROPPED_S:
         out.append(f"{dropped_s:.1f} s of speech were not believed and left out.")

@@ -122,6 +122,8 @@ def test_a_good_dub_passes() -> None:
     [
         (0, {"probability": 0.3}, "review"),
         (0, {"speech_coverage": 0.5}, "review"),
+        (0, {"speech_coverage": 0.5, "speech_s": 1.5}, "pass"),
+        (0, {"median_log_probability": -0.8}, "review"),
         (0, {"repeated_phrases": ("thank you",)}, "review"),
         (0, {"dropped": (DroppedSegment(start_s=0, end_s=4, text="x", reason="repetition"),)}, "review"),
         (0, {"dropped": (DroppedSegment(start_s=0, end_s=4, text="x", reason="no_speech"),)}, "pass"),
