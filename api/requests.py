@@ -39,6 +39,7 @@ class JobParameters(BaseModel):
     translation_model: str | None = Field(default=None, max_length=_NAME)
     tts_engine: str = Field(default="auto", max_length=_NAME)
     tts_voice: str | None = Field(default=None, max_length=_NAME)
+    voice: str | None = Field(default=None, max_length=_NAME, description="The same as `tts_voice`.")
     speakers: SpeakerCount = Field(
         default="one", description="`auto`: a voice for each speaker; a number: how many speak; `one`: one voice."
     )
@@ -237,7 +238,7 @@ def _dub_options(request: JobParameters, source: str | None, stt_model: str, set
         translation_engine=request.translation_engine,
         translation_model=request.translation_model,
         tts_engine=request.tts_engine,
-        tts_voice=request.tts_voice,
+        tts_voice=request.tts_voice or request.voice,
         background=request.background,
         speakers=request.speakers,
         subtitles=request.subtitles,

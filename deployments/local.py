@@ -29,6 +29,7 @@ from dubline.door import check_dub
 from dubline.errors import Cancelled, DublineError, EngineError
 from dubline.models import DubOptions, Frozen
 from dubline.settings import Settings, get_settings
+from dubline.storage.export import check_folder, export
 from dubline.storage.open import open_store
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_CANCELLED = 1, 2, 130
@@ -81,6 +82,7 @@ def main() -> int:
         _sweep(settings)
         with use_server(settings) as server:  # the slowest to start; where the input is refused, it soon ends by itself
             check_dub(request.source_path, request.options, settings)
+            check_folder(request.out_path)
             result, run = _run(request, settings, server, wire)
             files = _export(request, settings, result, run)
         wire.send("done", files=files, verdict=result.verdict, message=result.message, run=run)
@@ -297,8 +299,6 @@ def _task_counts() -> dict[str, int]:
 
 
 def _export(request: LocalRequest, settings: Settings, result: JobResult, run: dict[str, Any]) -> dict[str, str]:
-    from dubline.storage.export import export
-
     return export(result, run, open_store(settings), request.out_path, request.source_path)
 
 

@@ -16,7 +16,7 @@ from dubline.errors import ApiError, ClientError
 from dubline.models import DubOptions
 from dubline.settings import get_settings
 from dubline.stack import local_service, require_project
-from dubline.storage.export import EXPORTED, output_folder, place, target_of, with_run
+from dubline.storage.export import EXPORTED, check_folder, output_folder, place, target_of, with_run
 
 _CANCEL_S = 30.0
 CANCELLED = {
@@ -49,6 +49,7 @@ def run_dub(
             settings = get_settings()
             check_dub(video, options, settings)
             url = local_service(settings, told=lambda text: bar.show(None, text))
+        check_folder(folder)
         with Client(url) as client:
             job: Job | None = None
             try:

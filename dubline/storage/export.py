@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from dubline.errors import StorageError
 from dubline.storage.base import ArtifactStore
 
 _NAME_BYTES = 255
+_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ENOENT})
 EXPORTED = frozenset(
     {
         "video",
@@ -61,12 +63,25 @@ def output_folder(folder: Path) -> Iterator[None]:
             folder.mkdir(parents=True)
             folder.chmod(0o755)
         yield
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
         raise StorageError(
             "The results cannot be written to the output folder.",
             code="output_folder",
             hint="Choose another folder with --out; nothing is made again.",
         ) from error
+
+
+def check_folder(folder: Path) -> None:
+    """See whether the folder can hold results before they are worked for, or could be made where it is to be.
+
+    Raises:
+        StorageError: `output_folder`.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with output_folder(there), tempfile.TemporaryFile(dir=there):
+        pass
 
 
 def target_of(folder: Path, source: Path, suffix: str) -> Path:

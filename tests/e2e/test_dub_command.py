@@ -207,6 +207,18 @@ def _children(pid: int) -> list[int]:
     return [c.pid for c in psutil.Process(pid).children(recursive=True) if "deployments.local" in " ".join(c.cmdline())]
 
 
+@pytest.mark.parametrize("way", [(), ("--direct",)])
+def test_a_folder_that_cannot_hold_the_results_is_refused_before_any_work(
+    home: Path, speech: Path, way: tuple[str, ...]
+) -> None:
+    began_s = time.monotonic()
+    words = [sys.executable, "-m", "dubline", "dub", str(speech), "--to", "es", "-o", "/proc/nowhere", "--json", *way]
+    done = subprocess.run(words, env={**os.environ, "DUBLINE_HOME": str(home)}, capture_output=True, text=True)
+    assert json.loads(done.stdout)["error"]["code"] == "output_folder", done.stderr
+    assert done.returncode != 0
+    assert time.monotonic() - began_s < 60
+
+
 def test_ctrl_c_cancels_cleanly(home: Path, speech: Path, tmp_path: Path) -> None:
     arguments = (str(speech), "--to", "pt-BR", "--from", "en", "--voice", "pm_alex", "--out", str(tmp_path / "out"))
     records = home / "artifacts" / "records" / "utterances"
