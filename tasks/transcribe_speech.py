@@ -44,7 +44,7 @@ class RecogniseResult(StageResult):
     certainty: float
 
 
-@stage_task("transcribe", 3, name="recognise chunk")
+@stage_task("transcribe", 4, name="recognise chunk")
 def recognise_chunk(request: RecogniseRequest) -> RecogniseResult:
     """Words of one chunk of speech, on the media's timeline."""
     with engine(request.choice) as stt:

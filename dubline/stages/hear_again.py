@@ -9,17 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
-from itertools import groupby
+from itertools import groupby, pairwise
 from statistics import mean
 
 from dubline.models import Segment, Span, Word
 
 _WORD_S = 0.3  # of speech, in which there should be a word
+_STRAY_S = 0.3
+_HOLE_S = 1.0  # inside speech that goes on: between its words there is less
 _CONTEXT_S = 6.0  # of speech before it, or after
 CONTEXT_PAD_S = 0.5  # twice it between context and word: closer, or after more context, the word is passed over again
 _ASTRAY = 3  # words that may be said near it and have times elsewhere
 _HEARD_AGAIN = 4  # times at most in a chunk: each costs a window
 _BELIEVED = 0.3  # mean probability of words: single ones that are heard rightly have 0.3 and more
+
+
+def apart(spans: Sequence[Span], segments: Sequence[Segment]) -> list[Span]:
+    """The spans, each cut where a second of it has no word: at times a sentence is passed over in mid-speech."""
+    words = sorted((w for s in segments for w in s.words), key=lambda w: w.start_s)
+    out: list[Span] = []
+    for span in spans:
+        from_s = said_s = span.start_s
+        inside = [(w.start_s, w.end_s) for w in words if w.end_s > span.start_s and w.start_s < span.end_s]
+        for start_s, end_s in [*inside, (span.end_s, span.end_s)] if inside else []:
+            if start_s - said_s >= _HOLE_S:
+                edges = [from_s, said_s, start_s]
+                out += [Span(start_s=a, end_s=b) for a, b in pairwise(edges) if b > a]
+                from_s = start_s
+            said_s = max(said_s, min(end_s, span.end_s))
+        if span.end_s > from_s:
+            out.append(Span(start_s=from_s, end_s=span.end_s))
+    return out
 
 
 def wordless(spans: Sequence[Span], segments: Sequence[Segment]) -> list[list[Span]]:
@@ -62,7 +82,9 @@ def lost(
     left = max(0, begin - _ASTRAY)
     texts = [_plain(w) for w in known[left : end + _ASTRAY]], [_plain(w) for w in words]
     more: set[int] = set()
-    for _, a, b, c, d in SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+    for change, a, b, c, d in SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+        if change == "equal":
+            continue
         inside = {i for i in range(c, d) if _nearest(words[i], near) in spans}
         others = sum(begin <= left + i < end for i in range(a, b))  # what the first hearing has here
         if len(inside) <= d - c - others:
@@ -71,9 +93,11 @@ def lost(
     return [s for s in found if mean(w.probability for w in s.words) >= _BELIEVED]
 
 
-def _nearest(word: Word, spans: Sequence[Span]) -> Span:
+def _nearest(word: Word, spans: Sequence[Span]) -> Span | None:
+    """Where a word is said; None far from all of them, as behind a hole in speech that goes on."""
     middle_s = (word.start_s + word.end_s) / 2
-    return min(spans, key=lambda s: max(s.start_s - middle_s, middle_s - s.end_s, 0.0))
+    away_s, at = min((max(s.start_s - middle_s, middle_s - s.end_s, 0.0), i) for i, s in enumerate(spans))
+    return spans[at] if away_s <= _STRAY_S else None
 
 
 def _plain(word: Word) -> str:

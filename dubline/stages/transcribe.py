@@ -18,7 +18,7 @@ from dubline.engines.vad import speech_spans
 from dubline.errors import InputError
 from dubline.models import DroppedSegment, Frozen, Segment, Span, Transcript, Word
 from dubline.speakers.pitch import median_pitch_hz
-from dubline.stages.hear_again import CONTEXT_PAD_S, around, lost, with_words, wordless
+from dubline.stages.hear_again import CONTEXT_PAD_S, apart, around, lost, with_words, wordless
 from dubline.stages.joints import mend
 from dubline.stages.separate import pause_level_db
 
@@ -200,8 +200,9 @@ def recognise(stt_audio: Path, chunk: Chunk, engine: SttEngine, *, language: str
         audio: NDArray[np.float32] = np.asarray(file.read(last - first, dtype="float32"), np.float32)
     heard = _hear(audio, first / RATE_HZ, chunk.spans, engine, language)
     segments = heard.segments
-    for spans in wordless(chunk.spans, segments):
-        near = around(chunk.spans, spans)
+    speech = apart(chunk.spans, segments)
+    for spans in wordless(speech, segments):
+        near = around(speech, spans)
         again = _hear(audio, first / RATE_HZ, near, engine, heard.language, pad_s=CONTEXT_PAD_S)
         segments = with_words(segments, lost(segments, again.segments, spans, near))
     return heard.model_copy(update={"segments": segments})

@@ -56,11 +56,29 @@ def test_a_word_passed_over_is_found_between_the_others(tmp_path: Path) -> None:
 
 
 def test_a_word_whose_time_went_astray_is_not_said_twice(tmp_path: Path) -> None:
-    first = [(" three", 0.5, 0.9), (" two", 2.0, 0.9), (" one", 5.0, 0.9), (" go", 5.5, 0.9)]
+    first = [(" three", 0.8, 0.9), (" two", 2.0, 0.9), (" one", 5.0, 0.9), (" go", 5.5, 0.9)]
     engine = _Engine(first, [(" three", 0.7, 0.9), (" two", 4.5, 0.9)])
     result = _recognise(tmp_path, engine, *_SPANS)
     assert len(engine.heard_s) == 2
     assert "".join(w.text for s in result.segments for w in s.words) == " three two one go"
+
+
+def test_a_sentence_passed_over_in_mid_speech_is_found_and_what_follows_is_not_said_twice(tmp_path: Path) -> None:
+    # The span at 1 … 8 s lies at 0.25 s of what is heard first, at 0.5 s of what is heard again.
+    first = [(" I", 0.5, 0.9), (" say", 1.2, 0.9), (" the", 6.0, 0.9), (" end", 6.6, 0.9)]
+    again = [(" say", 1.5, 0.9), (" lost", 3.0, 0.9), (" words", 4.0, 0.9), (" the", 6.2, 0.9), (" ends", 6.6, 0.9)]
+    engine = _Engine(first, again)
+    result = _recognise(tmp_path, engine, (1.0, 8.0))
+    assert "".join(w.text for s in result.segments for w in s.words) == " I say lost words the end"
+    assert len(engine.heard_s) == 2
+
+
+@pytest.mark.parametrize("gap_s", [0.9, 1.1])
+def test_speech_at_its_edges_without_a_word_for_a_second_is_heard_again(tmp_path: Path, gap_s: float) -> None:
+    words = [(" one", 0.25 + gap_s, 0.9), (" two", 0.75 + gap_s, 0.9)]
+    engine = _Engine(words, [(" none", 0.5, 0.1)])
+    _recognise(tmp_path, engine, (1.0, 2.5 + gap_s))
+    assert len(engine.heard_s) == (2 if gap_s > 1.0 else 1)
 
 
 def test_what_is_guessed_is_left_out(tmp_path: Path) -> None:
@@ -70,7 +88,7 @@ def test_what_is_guessed_is_left_out(tmp_path: Path) -> None:
 
 def test_a_first_word_is_heard_with_what_follows(tmp_path: Path) -> None:
     engine = _Engine([(" Fine", 1.5, 0.9), (" then.", 2.0, 0.9)], [(" Ready?", 0.6, 0.9), (" Fine", 2.2, 0.9)])
-    result = _recognise(tmp_path, engine, (5.0, 5.5), (20.0, 23.0))
+    result = _recognise(tmp_path, engine, (5.0, 5.5), (20.0, 22.0))
     assert [s.text for s in result.segments] == ["Ready?", "Fine then."]
 
 
