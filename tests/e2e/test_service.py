@@ -109,7 +109,7 @@ def test_the_first_minute_can_be_watched_while_the_rest_is_made(stack: Stack, tm
     early = tmp_path / "early.mp4"
     early.write_bytes(requests.get(preview["first_minute_url"], timeout=60).content)
     seen = probe(early, settings)
-    assert seen.duration_s == pytest.approx(60.0, abs=0.2)
+    assert seen.duration_s == pytest.approx(60.0, abs=0.3)  # a copied picture ends some frames later
     assert seen.video is not None
     assert source.video is not None
     assert (seen.video.codec, seen.video.width) == (source.video.codec, source.video.width)
