@@ -48,8 +48,10 @@ def run_dub(
             require_project()
             settings = get_settings()
             check_dub(video, options, settings)
+            check_folder(folder)
             url = local_service(settings, told=lambda text: bar.show(None, text))
-        check_folder(folder)
+        else:
+            check_folder(folder)
         with Client(url) as client:
             job: Job | None = None
             try:

@@ -216,6 +216,7 @@ def test_a_folder_that_cannot_hold_the_results_is_refused_before_any_work(
     done = subprocess.run(words, env={**os.environ, "DUBLINE_HOME": str(home)}, capture_output=True, text=True)
     assert json.loads(done.stdout)["error"]["code"] == "output_folder", done.stderr
     assert done.returncode != 0
+    assert not (home / "run" / "stack.json").exists(), "no service was started for it"
     assert time.monotonic() - began_s < 60
 
 
