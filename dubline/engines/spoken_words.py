@@ -146,7 +146,7 @@ FRACTIONS = {
 }
 # Patterns of abbreviations, of which no letter is before. A full stop may end the sentence as well where a small letter
 # does not follow: it stays then, as a pause.
-_STOP = r"(?:\.(?=\s+[^\W\dA-ZÀ-Þ_]))?"
+_STOP = r"\b(?:\.(?=\s+[^\W\dA-ZÀ-Þ_]))?"
 ABBREVIATIONS = {
     "pt": {
         r"Sra\.": "Senhora",

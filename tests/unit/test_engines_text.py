@@ -37,6 +37,8 @@ SPOKEN = [
     ("pt-BR", "1 pessoa, 1 livro, 2 h, 1920x1080", "uma pessoa, 1 livro, duas horas, 1920 por 1080"),
     ("en", "World War I, Louis XIV, Part V, and I, too", "World War 1, Louis the fourteenth, Part 5, and I, too"),
     ("en", "Mr. Smith vs. Dr. Ng in the U.S. today", "Mister Smith versus Doctor Ng in the US today"),
+    ("en", "Etched or etching, Jr's", "Etched or etching, Junior's"),
+    ("pt-BR", "A letra a. Como em a. Carlos", "A letra a. Como em a. Carlos"),
     ("en", "1/2 of 10-20, e.g., #3", "one half of 10 to 20, for example number 3"),
     ("en", "$5 million in 1455", "5 million dollars in fourteen fifty five"),
     ("en", "the 1990s", "the nineteen nineties"),
