@@ -121,7 +121,10 @@ class Word(Frozen):
 
 
 class Segment(Frozen):
-    """STT output: a run of words with the model's own doubts."""
+    """STT output: a run of words with the model's own doubts.
+
+    `begins_common`: its first word has a capital, and the recogniser's vocabulary knows it better without one.
+    """
 
     start_s: float
     end_s: float
@@ -129,6 +132,7 @@ class Segment(Frozen):
     words: tuple[Word, ...] = ()
     avg_log_probability: float = 0.0
     no_speech_probability: float = 0.0
+    begins_common: bool = False
 
 
 class DroppedSegment(Frozen):
@@ -249,12 +253,16 @@ class Timeline(Frozen):
 
 
 class Cue(Frozen):
-    """One subtitle; `text` holds its line breaks, `speaker` is the label of who speaks, empty when unknown."""
+    """One subtitle; `text` holds its line breaks, `speaker` is the label of who speaks, empty when unknown.
+
+    `spoken_s` is when the first of its words is spoken, which need not be when it comes up; None when unknown.
+    """
 
     start_s: float
     end_s: float
     text: str
     speaker: str = ""
+    spoken_s: float | None = None
 
 
 def _one_row(text: str) -> str:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Literal
 
 from dubline.models import Cue, Frozen, Span
-from dubline.timing.lines import JOINERS, break_lines, cut, cut_at_shares, is_wide
+from dubline.timing.lines import JOINERS, break_lines, cut, cut_at_shares, is_wide, place_near
 
 MIN_S, MAX_S = 0.833, 7.0
 _LINES = 2
@@ -24,6 +24,7 @@ _CPS_MARGIN = 0.985  # rounding to milliseconds must not break the rule
 _MARGIN_S = 0.0015
 _LONGEST_PIECE_S = MAX_S - 0.2
 _NEAR_SHARE = 0.06  # letters tell the time of a word to about as much
+_LONG_PAUSE_S = 1.0  # no cue shows what is said after such a pause before it
 _SHIFT_S = 3.0  # a cue further from its words than this helps nobody, however long it may then be read
 
 
@@ -41,14 +42,25 @@ class CueSource(Frozen):
 
     def clock(self, share: float, *, is_end: bool) -> float:
         """When that share of the speech is over. At or near a pause: where it begins, or ends when not `is_end`."""
+        nearest = min(self.pauses, key=lambda p: abs(share - p[0]), default=None)
+        if nearest is not None and abs(share - nearest[0]) <= _NEAR_SHARE and 0 < share < 1:
+            return nearest[1].start_s if is_end else nearest[1].end_s
         at_share, at_s = 0.0, self.start_s
         for before, pause in self.pauses:
-            if abs(share - before) <= _NEAR_SHARE and 0 < share < 1:
-                return pause.start_s if is_end else pause.end_s
             if share < before:
                 return at_s + (pause.start_s - at_s) * (share - at_share) / (before - at_share)
             at_share, at_s = before, pause.end_s
         return at_s + (self.end_s - at_s) * (share - at_share) / max(1e-9, 1.0 - at_share)
+
+    def part(self, text: str, shares: tuple[float, float], time: Span) -> CueSource:
+        """What is spoken between two shares of it, in that time."""
+        first, end = shares
+        inside = tuple(
+            ((at - first) / (end - first), pause)
+            for at, pause in self.pauses
+            if first < at < end and time.start_s < pause.start_s and pause.end_s < time.end_s
+        )
+        return CueSource(text=text, start_s=time.start_s, end_s=time.end_s, pauses=inside, speaker=self.speaker)
 
 
 class RuleBreak(Frozen):
@@ -114,10 +126,9 @@ def make_cues(
     """
     rule = limits(language)
     pieces: list[_Piece] = []
-    for source, other in zip(sources, [""] * len(sources) if second is None else second, strict=True):
-        text, below = clean(source.text), clean(other)
-        if not text:
-            continue
+    rows = zip(sources, [""] * len(sources) if second is None else second, strict=True)
+    for source, below in (part for row in rows for part in _at_long_pauses(*row, language)):
+        text = source.text
         seconds = max(0.0, source.end_s - source.start_s)
         if below:
             parts, under = _parallel(text, below, language, rule.width, seconds)
@@ -139,6 +150,25 @@ def make_cues(
                 )
             )
     return _timed(pieces, rule, media_duration_s=media_duration_s, gap_s=max(_frames_s(fps), 0.04) + _MARGIN_S)
+
+
+def _at_long_pauses(source: CueSource, other: str, language: str) -> Iterator[tuple[CueSource, str]]:
+    """A source in parts between which nobody speaks for long, each with its part of the other text."""
+    text, below = clean(source.text), clean(other)
+    if not text:
+        return
+    cuts = [(0, Span(start_s=source.start_s, end_s=source.start_s))]
+    for share, pause in source.pauses:
+        if pause.duration_s >= _LONG_PAUSE_S:
+            place = place_near(text, share, _NEAR_SHARE, language)
+            if place is not None and cuts[-1][0] < place:
+                cuts.append((place, pause))
+    cuts.append((len(text), Span(start_s=source.end_s, end_s=source.end_s)))
+    texts = [text[a:b].strip() for (a, _), (b, _) in pairwise(cuts)]
+    belows = cut_at_shares(below, list(map(len, texts)), limits("").width) if below else [""] * len(texts)
+    for row, under, ((first, before), (end, after)) in zip(texts, belows, pairwise(cuts), strict=True):
+        time = Span(start_s=before.end_s, end_s=after.start_s)
+        yield source.part(row, (first / len(text), end / len(text)), time), under
 
 
 def _frames_s(fps: float) -> float:
@@ -242,7 +272,13 @@ def _in_milliseconds(
         end_s = max(starts[i] + needs[i], min(piece.end_s, starts[i] + MAX_S))
         end_ms = min(math.ceil(end_s * 1000) + 1, math.floor(limit_s * 1000) + 1, start_ms + int(MAX_S * 1000))
         if end_ms > start_ms:  # else the media is shorter than a millisecond a cue
-            yield Cue(start_s=start_ms / 1000, end_s=end_ms / 1000, text=piece.shown, speaker=piece.speaker)
+            yield Cue(
+                start_s=start_ms / 1000,
+                end_s=end_ms / 1000,
+                text=piece.shown,
+                speaker=piece.speaker,
+                spoken_s=round(piece.start_s, 3),
+            )
             free_ms = end_ms
 
 

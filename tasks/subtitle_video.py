@@ -26,7 +26,7 @@ class SubtitleResult(StageResult):
     bilingual_srt: ArtifactRef
 
 
-@stage_task("subtitle", 4, name="subtitle video")
+@stage_task("subtitle", 5, name="subtitle video")
 def subtitle_video(request: SubtitleRequest) -> SubtitleResult:
     """Cues by the reading rules, as SRT and WebVTT."""
     cues = build_cues(

@@ -26,12 +26,12 @@ class TranscriptResult(StageResult):
     vtt: ArtifactRef
 
 
-@stage_task("subtitle", 3, name="write transcript")
+@stage_task("subtitle", 4, name="write transcript")
 def write_transcript(request: TranscriptRequest) -> TranscriptResult:
     """What was said: as recognised, by sentences, and as subtitles."""
     transcript = load(request.transcript, Transcript)
     utterances = load(request.utterances, Utterances).rows
-    cues = source_cues(utterances, language=transcript.language, duration_s=request.duration_s, fps=request.fps)
+    cues = source_cues(utterances, transcript, duration_s=request.duration_s, fps=request.fps)
     TRACKER.set("subtitle", 1.0, "Writing the texts")
     return TranscriptResult(
         document=save(transcript_document(transcript, language=request.language)),

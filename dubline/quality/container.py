@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from dubline.errors import MediaError
 from dubline.languages import from_tag
 from dubline.media.mux import stream_hash
@@ -80,6 +82,12 @@ def measure_container(
 ) -> Container:
     """Streams and subtitle rules. `cues` holds (`target` or `source`, language, cues)."""
     counts: Counter[str] = Counter()
+    away_s = [
+        abs(c.start_s - c.spoken_s)
+        for name, _, rows in cues
+        for c in rows
+        if name == "target" and c.spoken_s is not None
+    ]
     shown: list[SubtitleBreak] = []
     for name, language, rows in cues:
         for found in rule_breaks(rows, fps=fps, language=language, media_duration_s=media_s):
@@ -96,4 +104,5 @@ def measure_container(
         subtitle_cues=sum(len(rows) for _, _, rows in cues),
         subtitle_rule_breaks=dict(sorted(counts.items())),
         subtitle_breaks=tuple(shown),
+        subtitle_distance_s=round(float(np.percentile(away_s, 90)), 3) if away_s else None,
     )

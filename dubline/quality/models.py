@@ -208,6 +208,11 @@ class Container(Frozen):
     subtitle_cues: int
     subtitle_rule_breaks: dict[str, int] = Field(description="Breaks by rule, target and source subtitles together.")
     subtitle_breaks: tuple[SubtitleBreak, ...] = Field(description="The first ten.")
+    subtitle_distance_s: float | None = Field(
+        default=None,
+        description="90th percentile of the seconds by which the dub's cues come up before or after their words: fast "
+        "talk shares the pauses so that it can be read.",
+    )
 
 
 class WorstLine(Frozen):

@@ -98,7 +98,7 @@ def _understood(report: Report) -> str:
 
 
 def _number(value: float | None, unit: str, digits: int = 1, *, signed: bool = False) -> str:
-    return "-" if value is None else f"{value:{'+' if signed else ''}.{digits}f} {unit}".rstrip()
+    return "-" if value is None else f"{value:{'+z' if signed else 'z'}.{digits}f} {unit}".rstrip()
 
 
 def _figures(report: Report) -> Table:
@@ -129,6 +129,7 @@ def _figures(report: Report) -> Table:
             "Subtitle rule breaks",
             f"{sum(report.container.subtitle_rule_breaks.values())} in {report.container.subtitle_cues} cues",
         ),
+        ("Subtitles from their words", _number(report.container.subtitle_distance_s, "s", 1)),
         (
             "Streams",
             ", ".join(

@@ -26,6 +26,7 @@ REVIEW_ONSET_SHIFT_S = 0.15
 REVIEW_WER = 0.15
 LEAST_WORD_ERRORS = 3
 REVIEW_LINE_WER = 0.5
+LEAST_LINE_ERRORS = 2
 REVIEW_CHRF = 60.0
 LEAST_SHARE_PACE = 0.9
 MAX_LOUDNESS_ERROR_LU = 1.0
@@ -184,6 +185,7 @@ def worst_lines(
     rows: Sequence[LineReport],
     lines: Sequence[Line],
     translation: Translation,
+    language: str,
     faults: Sequence[tuple[Sequence[str], float, str]] = (),
     speakers: SpeakersQuality | None = None,
 ) -> tuple[WorstLine, ...]:
@@ -193,6 +195,7 @@ def worst_lines(
         rows: What was measured of each line.
         lines: The lines.
         translation: What the translation lost.
+        language: BCP 47, of the dub.
         faults: Ids of lines, with the weight of a fault of their sound and its name.
         speakers: Which lines are heard in a wrong voice.
     """
@@ -212,7 +215,7 @@ def worst_lines(
             worst = WorstLine(utterance_id=row.utterance_id, start_s=row.start_s, problem=problem, mend=mend)
             found.append((8.0, worst))
             continue
-        weight, problem, mend, proposal = _grave(row, by_id.get(row.utterance_id), lost, plain)
+        weight, problem, mend, proposal = _grave(row, by_id.get(row.utterance_id), language, lost, plain)
         for names, heavy, fault in faults:
             if row.utterance_id in names and heavy > weight:
                 weight, problem, mend, proposal = heavy, fault, "Make this line again with --refresh.", ""
@@ -225,12 +228,15 @@ def worst_lines(
     return tuple(worst for _, worst in found[:_SHOWN])
 
 
-def _grave(row: LineReport, line: Line | None, lost: set[str], plain: set[str]) -> tuple[float, str, str, str]:
+def _grave(
+    row: LineReport, line: Line | None, language: str, lost: set[str], plain: set[str]
+) -> tuple[float, str, str, str]:
     """(weight, problem, what mends it, a proposed text) of the gravest fault of a line; weight 0 for none."""
     if row.is_silent:
         return 10.0, "Cannot be heard in the finished file.", "Make this line again with --refresh, or edit it.", ""
     faults: list[tuple[float, str, str, str]] = []
-    if row.wer is not None and row.wer >= REVIEW_LINE_WER:
+    wrong = row.wer * len(tokens(row.target_text, language)) if row.wer is not None else 0.0
+    if row.wer is not None and row.wer >= REVIEW_LINE_WER and wrong >= LEAST_LINE_ERRORS - 1e-6:
         mend = f"Listen to it; if the voice stumbles over a word, write it in another way. {_edit(row.utterance_id)}"
         faults.append((5 + row.wer, f"A recogniser misses {row.wer:.0%} of its words.", mend, ""))
     if row.utterance_id in plain:

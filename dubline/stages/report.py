@@ -230,7 +230,7 @@ def build_report(
         mix=mix,
         container=container,
         worst_lines=worst_lines(
-            timing.lines, inputs.lines, inputs.translation, _sound_faults(timing, voice, mix), speakers
+            timing.lines, inputs.lines, inputs.translation, target, _sound_faults(timing, voice, mix), speakers
         ),
     )
 

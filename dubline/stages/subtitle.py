@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
-from dubline.models import Cue, Frozen, Line, Placement, Span, Timeline, Transcript, Utterance
+from dubline.models import Cue, Frozen, Line, Placement, Span, Timeline, Transcript, Utterance, Word
 from dubline.subtitles import CueSource, make_cues
 
+_LIKE_ITS_WORDS = 0.2  # of its letters may an edited text differ and still be timed by what was recognised
 _FPS = 25.0  # of a picture whose rate is not known, or of none
 
 
@@ -41,7 +43,7 @@ def build_cues(
     frame_rate = fps or _FPS
     return CueSets(
         target=tuple(make_cues(target, media_duration_s=duration_s, fps=frame_rate, language=target_language)),
-        source=source_cues(utterances, language=transcript.language, duration_s=duration_s, fps=fps),
+        source=source_cues(utterances, transcript, duration_s=duration_s, fps=fps),
         bilingual=tuple(
             make_cues(target, media_duration_s=duration_s, fps=frame_rate, language=target_language, second=second)
         ),
@@ -60,7 +62,34 @@ def _pauses(place: Placement, rate_hz: int) -> tuple[tuple[float, Span], ...]:
     )
 
 
-def source_cues(utterances: Sequence[Utterance], *, language: str, duration_s: float, fps: float) -> tuple[Cue, ...]:
+def source_cues(
+    utterances: Sequence[Utterance], transcript: Transcript, *, duration_s: float, fps: float
+) -> tuple[Cue, ...]:
     """Cues of what is said in the source, when it is said. `fps` 0 means unknown."""
-    rows = [CueSource(text=u.text, start_s=u.start_s, end_s=u.end_s, speaker=u.speaker) for u in utterances]
-    return tuple(make_cues(rows, media_duration_s=duration_s, fps=fps or _FPS, language=language))
+    words = sorted((w for w in transcript.words if w.text.strip()), key=_middle_s)
+    rows: list[CueSource] = []
+    for row in utterances:
+        own = words[bisect_left(words, row.start_s, key=_middle_s) : bisect_right(words, row.end_s, key=_middle_s)]
+        pauses = _between_words(row.text, own)
+        rows.append(CueSource(text=row.text, start_s=row.start_s, end_s=row.end_s, pauses=pauses, speaker=row.speaker))
+    return tuple(make_cues(rows, media_duration_s=duration_s, fps=fps or _FPS, language=transcript.language))
+
+
+def _middle_s(word: Word) -> float:
+    return (word.start_s + word.end_s) / 2
+
+
+def _between_words(text: str, words: Sequence[Word]) -> tuple[tuple[float, Span], ...]:
+    """The time between each two words of a text, with the share of its letters before it.
+
+    Empty where the text is no longer what was recognised.
+    """
+    lengths = [len(w.text.strip()) + 1 for w in words]
+    total = sum(lengths) - 1
+    if not words or abs(total - len(text)) > _LIKE_ITS_WORDS * len(text):
+        return ()
+    before = accumulate(lengths)
+    return tuple(
+        ((letters - 0.5) / total, Span(start_s=a.end_s, end_s=max(a.end_s, b.start_s)))
+        for letters, (a, b) in zip(before, pairwise(words), strict=False)
+    )

@@ -178,15 +178,17 @@ def test_worst_lines_say_what_would_mend_them() -> None:
         row("long", stretch=1.25, natural_s=4.0, overrun_s=1.2),
         row("silent", is_silent=True),
         row("number"),
+        row("um", target_text="Hum.", wer=1.0),  # one word that a listener may miss by itself
+        row("words", target_text="Bem feito.", wer=1.0),
     ]
-    lines = [_line("fine"), _line("long", (TEXT, "Uma linha curta.")), _line("silent"), _line("number")]
-    found = worst_lines(rows, lines, TRANSLATION.model_copy(update={"numbers_lost": ("number",)}))
-    assert [w.utterance_id for w in found] == ["silent", "number", "long"]
+    lines = [_line(r.utterance_id, (TEXT, "Uma linha curta.") if r.utterance_id == "long" else ()) for r in rows]
+    found = worst_lines(rows, lines, TRANSLATION.model_copy(update={"numbers_lost": ("number",)}), "pt-BR")
+    assert [w.utterance_id for w in found] == ["silent", "words", "number", "long"]
     fits = int(len(TEXT) * 2.0 * 1.2 / 4.0)
-    assert f"{fits} characters" in found[2].mend
-    assert found[2].proposal == "Uma linha curta."
+    assert f"{fits} characters" in found[3].mend
+    assert found[3].proposal == "Uma linha curta."
     many = [row(f"u{i}", is_silent=True) for i in range(30)]
-    assert len(worst_lines(many, [_line(f"u{i}") for i in range(30)], TRANSLATION)) == 10
+    assert len(worst_lines(many, [_line(f"u{i}") for i in range(30)], TRANSLATION, "pt-BR")) == 10
 
 
 def _report() -> Report:
@@ -211,7 +213,7 @@ def _report() -> Report:
         voice=VOICE,
         mix=MIX,
         container=CONTAINER,
-        worst_lines=worst_lines(rows, [_line("u1"), _line("u2")], TRANSLATION),
+        worst_lines=worst_lines(rows, [_line("u1"), _line("u2")], TRANSLATION, "pt-BR"),
     )
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dubline.models import Line, Placement, Span, Timeline, Transcript, Utterance
-from dubline.stages.subtitle import build_cues
+from dubline.models import Line, Placement, Segment, Span, Timeline, Transcript, Utterance, Word
+from dubline.stages.subtitle import build_cues, source_cues
 from dubline.subtitles import CueSource, clean, make_cues, rule_breaks, to_srt, to_vtt
 from dubline.timing.lines import break_lines
 
@@ -154,6 +154,34 @@ def test_no_cue_comes_up_before_the_phrase_after_a_pause() -> None:
     assert "primeira" not in second.text
     assert cues[0].start_s == pytest.approx(0.0, abs=0.05)
     assert cues[-1].end_s >= 10.0
+
+
+def test_what_follows_a_long_pause_inside_a_line_is_a_cue_of_its_own() -> None:
+    """Short enough for one cue, in one language as in two: nobody reads the answer before it is given."""
+    text, other = "E o vencedor é, senhoras e senhores.", "And the winner is, ladies and gentlemen."
+    source = CueSource(text=text, start_s=0.0, end_s=6.0, pauses=((0.44, Span(start_s=1.5, end_s=4.5)),))
+    for second in (None, [other]):
+        cues = make_cues([source], media_duration_s=8.0, fps=25.0, language="pt-BR", second=second)
+        assert [c.text.split("\n")[0] for c in cues] == ["E o vencedor é,", "senhoras e senhores."]
+        assert [c.start_s for c in cues] == pytest.approx([0.0, 4.5], abs=0.05)
+    assert [c.text.split("\n")[1] for c in cues] == ["And the winner is,", "ladies and gentlemen."]
+
+
+def test_cues_of_the_source_follow_its_words() -> None:
+    """Slowly begun, hurried, and halted: letters alone would tell other times. An edited text has only them."""
+    spoken = [(f"slowly{i:02}", 1.5 * i, 1.5 * i + 1.0) for i in range(6)]
+    spoken += [(f"hurried{i:02}", 9.0 + 0.65 * i, 9.6 + 0.65 * i) for i in range(20)]
+    spoken += [("halted.", 24.0, 24.5)]
+    words = tuple(Word(text=f" {w}", start_s=a, end_s=b) for w, a, b in spoken)
+    text = " ".join(w for w, _, _ in spoken)
+    transcript = Transcript(language="en", segments=(Segment(start_s=0, end_s=24.5, text=text, words=words),))
+    row = Utterance(id="u", start_s=0.0, end_s=24.5, slot_end_s=24.5, text=text)
+    cues = source_cues([row], transcript, duration_s=26.0, fps=25.0)
+    assert cues[-1].text == "halted."
+    told_s = {word: start_s for word, start_s, _ in spoken}
+    assert [c.start_s for c in cues] == pytest.approx([told_s[c.text.split()[0]] for c in cues], abs=0.15)
+    (edited,) = source_cues([row.model_copy(update={"text": "Something else."})], transcript, duration_s=26.0, fps=25)
+    assert edited.start_s == pytest.approx(0.0, abs=0.01)
 
 
 def test_webvtt_names_who_speaks_where_several_do(tmp_path: Path) -> None:
