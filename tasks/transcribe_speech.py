@@ -44,7 +44,7 @@ class RecogniseResult(StageResult):
     certainty: float
 
 
-@stage_task("transcribe", 4, name="recognise chunk")
+@stage_task("transcribe", 5, name="recognise chunk")
 def recognise_chunk(request: RecogniseRequest) -> RecogniseResult:
     """Words of one chunk of speech, on the media's timeline."""
     with engine(request.choice) as stt:
@@ -64,7 +64,7 @@ class JoinResult(StageResult):
     words: int
 
 
-@stage_task("transcribe", 4, name="join transcript")
+@stage_task("transcribe", 5, name="join transcript")
 def join_transcript(request: JoinRequest) -> JoinResult:
     """One transcript, less what is not believed."""
     plan = load(request.plan, SpeechPlan)

@@ -179,6 +179,7 @@ class Whisper:
                         ),
                         avg_log_probability=float(r.avg_logprob),
                         no_speech_probability=float(r.no_speech_prob),
+                        begins_common=bool(r.words) and self._is_common(r.words[0].word),
                     )
                     for r in rows
                 )
@@ -214,6 +215,20 @@ class Whisper:
             log_prob_threshold=_LEAST_LOG_PROBABILITY,
             **{"word_timestamps": True, **more},
         )
+
+    def _is_common(self, word: str) -> bool:
+        """Whether a word with a capital is no name: without it, it takes fewer pieces of the vocabulary.
+
+        Of 130 names of people, places, firms, days and months three are taken for words ("Violet").
+        """
+        bare = word.strip().strip(",.;:!?\"'")
+        if not bare.istitle():
+            return False
+        whole, small = (
+            len(self._model.hf_tokenizer.encode(f" {text}", add_special_tokens=False).ids)
+            for text in (bare, bare.lower())
+        )
+        return small < whole
 
     def detect_language(self, audio: NDArray[np.float32]) -> tuple[str, float]:
         with self._room, ledger.busy("stt:faster-whisper"):

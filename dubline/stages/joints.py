@@ -17,8 +17,9 @@ def mend(chunks: Sequence[tuple[Segment, ...]], language: str) -> list[tuple[Seg
     """Segments chunk by chunk, with the marks taken off that a recogniser puts where its sound ends and begins.
 
     What it leaves unfinished ends with an ellipsis, and the next chunk begins with a capital. Both go where less than a
-    second lies between, the capital only of small words and of those that were written without one before: any other
-    may be a name. What is said later tells nothing, so that a joint is the same whether or not that is known yet.
+    second lies between, the capital only of small words, of those that were written without one before and of those
+    that the recogniser itself knows without one: any other may be a name. What is said later tells nothing, so that a
+    joint is the same whether or not that is known yet.
     """
     out = [list(segments) for segments in chunks]
     common = clinging(language) | opening(language)
@@ -33,7 +34,7 @@ def mend(chunks: Sequence[tuple[Segment, ...]], language: str) -> list[tuple[Seg
             continue
         before[-1] = _with(last, -1, open_end)
         small = begin.strip().lower()
-        if small.strip(_CLOSING) in common or small.strip(_CLOSING) in _uncapped(filled[:number]):
+        if first.begins_common or small.strip(_CLOSING) in common | _uncapped(filled[:number]):
             after[0] = _with(first, 0, begin.replace(begin.strip(), small))
     return [tuple(segments) for segments in out]
 

@@ -86,6 +86,16 @@ def test_whisper_hears_kennedy(whisper: SttEngine, kennedy: np.ndarray) -> None:
     assert whisper.detect_language(kennedy)[0] == "en"
 
 
+@pytest.mark.parametrize(("at_s", "word", "is_common"), [(21.9, "Produced", True), (45.25, "Gut", False)])
+def test_a_capital_that_only_begins_the_sound_is_known_from_a_name(
+    whisper: SttEngine, media_dir: Path, at_s: float, word: str, is_common: bool
+) -> None:
+    lecture = decode_audio(str(media_dir / "speech/lj_printing_3m30.opus"))
+    first = whisper.transcribe(lecture[int(at_s * 16000) : int((at_s + 6) * 16000)], language="en").segments[0]
+    assert first.text.startswith(word)  # in the middle of a sentence, and it begins with a capital
+    assert first.begins_common == is_common
+
+
 def test_a_word_after_a_long_silence_is_not_lost(whisper: SttEngine, media_dir: Path, tmp_path: Path) -> None:
     """He says when he will say it, and 23 s later says it: joined to the rest, base Whisper passes over the word."""
     audio = decode_audio(str(media_dir / "video" / "real_autoeditor_42s.mp4"), sampling_rate=RATE_HZ)

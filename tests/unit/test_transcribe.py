@@ -227,6 +227,16 @@ def test_a_word_written_small_before_loses_its_capital_at_a_chunks_border(
     assert f"{joined} blocks." in " ".join(w.text.strip() for w in join(plan, results).words)
 
 
+@pytest.mark.parametrize("is_common", [True, False])
+def test_a_word_that_the_recogniser_knows_small_loses_its_capital_there(is_common: bool) -> None:
+    plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
+    first = _words(5.0, "a", "similar", "process,")
+    second = _words(first.end_s + 0.1, "Produced", "blocks.").model_copy(update={"begins_common": is_common})
+    results = [ChunkResult(language="en", language_probability=1.0, segments=(s,)) for s in (first, second)]
+    said = " ".join(w.text.strip() for w in join(plan, results).words)
+    assert said == f"a similar process, {'produced' if is_common else 'Produced'} blocks."
+
+
 def test_garbage_is_refused_and_silence_is_not() -> None:
     plan = SpeechPlan(duration_s=60, speech=(Span(start_s=0, end_s=60),), chunks=())
     rows = tuple(
