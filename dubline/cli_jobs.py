@@ -20,6 +20,7 @@ Url = Annotated[
     str | None, typer.Option(envvar="DUBLINE_URL", help="The service; default: the one that runs on this machine.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_PIPE_WIDTH = 400  # what reads a pipe wants whole names
 JobId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]
 
 
@@ -116,19 +117,23 @@ def jobs(
         print(json.dumps([j.model_dump(mode="json") for j in found.jobs]))
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("job", "file", "to", "status", "progress", "ready", "created"):
-        table.add_column(name, overflow="ellipsis" if name == "file" else "fold")
-    for job in found.jobs:
+    ready = [(job.estimated_completion or "")[11:19] for job in found.jobs]
+    for name in ("job", "file", "to", "status", "done", *(["ready"] if any(ready) else []), "created"):
+        is_name = name == "file"
+        table.add_column(
+            name, no_wrap=True, min_width=8 if is_name else None, overflow="ellipsis" if is_name else "fold"
+        )
+    for job, ready_at in zip(found.jobs, ready, strict=True):
         table.add_row(
             job.id,
             _plain(job.filename),
             job.target_language or "",
             job.status,
             f"{job.progress:.0f} %",
-            (job.estimated_completion or "")[11:19],
-            (job.created_at or "")[:19].replace("T", " "),
+            *([ready_at] if any(ready) else []),
+            (job.created_at or "")[5:16].replace("T", " "),
         )
-    out.print(table)
+    out.print(table, width=None if out.is_terminal else _PIPE_WIDTH, crop=out.is_terminal)
     if found.total_count > len(found.jobs):
         more = f"; --page {page + 1} for more" if page * limit < found.total_count else ""
         out.print(f"{len(found.jobs)} of {found.total_count}{more}", style="dim")
@@ -229,7 +234,7 @@ def download(
     files = {}
     bar = _transfers(as_json)
     with client_for(url) as client, output_folder(folder), bar:
-        rows = client.artifacts(job_id)
+        job, rows = client.get(job_id), client.artifacts(job_id)
         wanted = {r.name for r in rows} if name == ["all"] else set(name or EXPORTED)
         chosen = [r for r in rows if r.name in wanted]
         if not chosen or (name and len(chosen) < len(wanted)):
@@ -249,6 +254,9 @@ def download(
     else:
         for path in files.values():
             out.print(path, markup=False, highlight=False, soft_wrap=True)
+    if not job.has_ended:
+        note = f"The job works on a newer version; these files are the last finished ones. dubline watch {job_id}"
+        err.print(note, markup=False, highlight=False, soft_wrap=True, style="yellow")
 
 
 def _tell(job: Any, as_json: bool) -> None:

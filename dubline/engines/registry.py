@@ -196,6 +196,8 @@ def choose_mt(settings: Settings, *, engine: str, model: str | None, source: str
         hint = f"From {name(source)} it can go to: {', '.join(targets[:12])}."
     else:
         hint = f"Possible: {', '.join(f'{a} to {b}' for a, b in possible[:8])}." if possible else _SEE
+    if more := next((c.gap.command for c in _candidates("mt", "auto", settings) if c.gap is not None), ""):
+        hint += f" For more languages: {more}"
     raise InputError(
         f"No translation engine here can do {name(source)} to {name(target)}.",
         code="language_pair_unsupported",

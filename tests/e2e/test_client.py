@@ -248,10 +248,13 @@ async def test_the_short_forms_as_they_are_known(stack: Stack) -> None:
             await client.wait_for_completion(response["job_id"])
 
 
-def _command(stack: Stack, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+def _command(
+    stack: Stack, *arguments: str, folder: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    ours = {"DUBLINE_URL": stack.url, "DUBLINE_HOME": str(stack.home), "COLUMNS": "200"}
     return subprocess.run(
         [sys.executable, "-m", "dubline", *arguments],
-        env={**os.environ, "DUBLINE_URL": stack.url, "DUBLINE_HOME": str(stack.home), "COLUMNS": "200"},
+        env={**os.environ, **ours, **environment},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -267,6 +270,8 @@ def test_the_commands_from_submit_to_download(stack: Stack, clip: Path, tmp_path
     watched = _command(stack, "watch", job_id, "--json")
     assert (watched.returncode, json.loads(watched.stdout)["status"]) == (0, "completed")
     assert job_id in _command(stack, "jobs").stdout
+    narrow = _command(stack, "jobs", FORCE_COLOR="1", COLUMNS="80").stdout
+    assert job_id in re.sub(r"\x1b\[[0-9;]*m", "", narrow)  # in one piece, to be copied
     with Client(stack.url) as client:
         client.cancel(client.submit(clip, "de").id)  # a second one to list
         last = client.list(limit=1).total_count
@@ -289,13 +294,15 @@ def test_the_commands_from_submit_to_download(stack: Stack, clip: Path, tmp_path
     assert "Traceback" not in late.stderr
 
 
-def test_a_line_is_edited_and_rendered_by_command(stack: Stack, done: str) -> None:
+def test_a_line_is_edited_and_rendered_by_command(stack: Stack, done: str, tmp_path: Path) -> None:
     lines = json.loads(_command(stack, "edit", done, "--json").stdout)
     first = lines["segments"][0]
     planned = _command(stack, "edit", done, "--line", f"{first['id']}=Un texto nuevo.", "--json")
     assert planned.returncode == 0, planned.stderr
     assert json.loads(planned.stdout)["plan"]["lines_again"] == [first["id"]]
     assert "Watch:" in _command(stack, "edit", done, "--render").stdout
+    early = _command(stack, "download", done, "--out", str(tmp_path))
+    assert (early.returncode, "newer version" in early.stderr) == (0, True), early.stderr
     assert _command(stack, "watch", done, "--timeout", "120").returncode == 0
     again = json.loads(_command(stack, "edit", done, "--json").stdout)
     assert (again["rendered_revision"], again["segments"][0]["text"]) == (1, "Un texto nuevo.")

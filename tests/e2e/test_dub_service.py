@@ -122,8 +122,9 @@ def test_ctrl_c_cancels_the_job(home: Path, media_dir: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_job_outlives_its_command(home: Path, clip: Path) -> None:
-    child = _start(home, str(clip), "--to", "pt-BR", "--from", "en", "--voice", "pm_alex")
+def test_the_job_outlives_its_command(home: Path, media_dir: Path) -> None:
+    long = media_dir / "video/real_manifesto_88s.mp4"  # long enough to be seen at work
+    child = _start(home, str(long), "--to", "pt-BR", "--from", "en", "--voice", "pm_alex")
     _until(lambda: _is_working(home), 60)
     child.kill()
     child.communicate()

@@ -95,11 +95,13 @@ def test_the_asked_region_decides_the_weights(settings: Settings, install) -> No
 
 
 def test_simulated_only_by_name(settings: Settings, install) -> None:
-    install(mt("neural", "best", ("en", "pt-BR")), mt("simulated", "simulated", ("en", "ja")))
+    absent = mt("rules", "good", gap=GAP)
+    install(mt("neural", "best", ("en", "pt-BR")), absent, mt("simulated", "simulated", ("en", "ja")))
     with pytest.raises(InputError) as refusal:
         registry.choose_mt(settings, engine="auto", model=None, source="en", target="ja")
     assert refusal.value.code == "language_pair_unsupported"
     assert refusal.value.details["targets"] == ["pt-BR"]
+    assert GAP.command in refusal.value.hint  # nobody knows its languages before it is here, but it may have this one
     named = registry.choose_mt(settings, engine="simulated", model=None, source="en", target="ja")
     assert named.engine == "simulated"
 
