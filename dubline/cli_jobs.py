@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.text import Text
 
 from dubline.cli_output import err, one_of, out
 from dubline.errors import InputError
@@ -21,6 +22,7 @@ Url = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _PIPE_WIDTH = 400  # what reads a pipe wants whole names
+_LEAST_NAME_WIDTH = 8
 JobId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]
 
 
@@ -116,24 +118,24 @@ def jobs(
     if as_json:
         print(json.dumps([j.model_dump(mode="json") for j in found.jobs]))
         return
-    table = Table(box=None, pad_edge=False)
-    ready = [(job.estimated_completion or "")[11:19] for job in found.jobs]
-    for name in ("job", "file", "to", "status", "done", *(["ready"] if any(ready) else []), "created"):
-        is_name = name == "file"
-        table.add_column(
-            name, no_wrap=True, min_width=8 if is_name else None, overflow="ellipsis" if is_name else "fold"
-        )
-    for job, ready_at in zip(found.jobs, ready, strict=True):
-        table.add_row(
-            job.id,
-            _plain(job.filename),
-            job.target_language or "",
-            job.status,
-            f"{job.progress:.0f} %",
-            *([ready_at] if any(ready) else []),
-            (job.created_at or "")[5:16].replace("T", " "),
-        )
-    out.print(table, width=None if out.is_terminal else _PIPE_WIDTH, crop=out.is_terminal)
+    has_ready = any(job.estimated_completion for job in found.jobs)
+    rows = [("job", "file", "to", "status", "done", *(["ready"] if has_ready else []), "created")]
+    for job in found.jobs:
+        ready = [(job.estimated_completion or "")[11:19]] if has_ready else []
+        created = (job.created_at or "")[5:16].replace("T", " ")
+        language = job.target_language or ""
+        rows.append((job.id, job.filename, language, job.status, f"{job.progress:.0f} %", *ready, created))
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    # An id is copied to the next command: the name gives way, then the terminal folds the line, never the id.
+    room = (out.width if out.is_terminal else _PIPE_WIDTH) - sum(widths) - len(widths) + widths[1] + 1
+    widths[1] = min(widths[1], max(room, _LEAST_NAME_WIDTH))
+    for row in rows:
+        line = Text(style="bold" if row is rows[0] else "")
+        for cell, width in zip(map(Text, row), widths, strict=True):
+            cell.truncate(width, overflow="ellipsis", pad=True)
+            line.append_text(cell).append(" ")
+        line.rstrip()
+        out.print(line, soft_wrap=True)
     if found.total_count > len(found.jobs):
         more = f"; --page {page + 1} for more" if page * limit < found.total_count else ""
         out.print(f"{len(found.jobs)} of {found.total_count}{more}", style="dim")
@@ -162,7 +164,7 @@ def show(job_id: JobId, url: Url = None, as_json: Json = False) -> None:
         out.print(f"  {at}  {event.type:<12} {event.message}", markup=False, highlight=False, style="dim")
     for artifact in made:
         out.print(
-            f"  {artifact.name:<26} {artifact.size_bytes:>12,} bytes  {_plain(artifact.filename)}", highlight=False
+            f"  {artifact.name:<26} {artifact.size_bytes:>12,} bytes  {escape(artifact.filename)}", highlight=False
         )
 
 
@@ -264,13 +266,6 @@ def _tell(job: Any, as_json: bool) -> None:
         print(job.model_dump_json())
     else:
         out.print(f"{job.id}  {job.status}  {job.current_step}", markup=False, highlight=False)
-
-
-def _plain(text: str) -> str:
-    """A name as text, not as markup."""
-    from rich.markup import escape
-
-    return escape(text)
 
 
 JOB_COMMANDS = (submit, jobs, show, watch, cancel, retry, download)

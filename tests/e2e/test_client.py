@@ -270,7 +270,7 @@ def test_the_commands_from_submit_to_download(stack: Stack, clip: Path, tmp_path
     watched = _command(stack, "watch", job_id, "--json")
     assert (watched.returncode, json.loads(watched.stdout)["status"]) == (0, "completed")
     assert job_id in _command(stack, "jobs").stdout
-    narrow = _command(stack, "jobs", FORCE_COLOR="1", COLUMNS="80").stdout
+    narrow = _command(stack, "jobs", FORCE_COLOR="1", COLUMNS="60").stdout
     assert job_id in re.sub(r"\x1b\[[0-9;]*m", "", narrow)  # in one piece, to be copied
     with Client(stack.url) as client:
         client.cancel(client.submit(clip, "de").id)  # a second one to list
