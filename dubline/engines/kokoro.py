@@ -73,7 +73,7 @@ class _Plugin:
     )
 
     def version(self) -> str:
-        return f"10/{installed('kokoro-onnx')}"
+        return f"11/{installed('kokoro-onnx')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("kokoro_onnx") is None:

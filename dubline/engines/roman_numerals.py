@@ -50,7 +50,7 @@ def read_numerals(text: str, language: str) -> str:
             rf"\b((?:{men})|({women})) ({_NUMERAL})\b(?!['’])", lambda m: _ruler(m, code, is_woman=bool(m[2])), text
         )
     if code == "en":
-        text = re.sub(rf"\b(?=[IVX]{{2}})({_NUMERAL})\b", lambda m: str(_value(m[1])), text)
+        text = re.sub(rf"(?<!\b[Aa]n )\b(?=[IVX]{{2,}}\b)({_NUMERAL})\b", lambda m: str(_value(m[1])), text)
     return text
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from dubline.engines.agreement import agree
 from dubline.engines.roman_numerals import read_numerals
+from dubline.engines.spoken_digits import read_digits
 from dubline.engines.spoken_words import ABBREVIATIONS, FRACTIONS, MILLIONS, MONEY, SIGNS, UNITS
 from dubline.languages import base
 
@@ -19,6 +20,8 @@ _NUMBER = r"\d+(?:[.,\u00a0\u202f]\d+)*"
 
 _ORDINAL_DOT = re.compile(r"(?<=\d)\.(?=[ºª])")
 _DECIMAL_POINT = re.compile(r"(?<![\w.,])(\d+)\.(\d{1,2})(?![\d\w]|[.,]\d)")
+_DECIMAL_OF_SIGN = re.compile(r"(?<=\d)\.(?=\d{1,2}\s?[%°])")
+_MINUS = re.compile(r"(?:(?<=\s)|^)[-−](?=\d)")
 _MAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")
 _SITE = re.compile(
     r"\b(?:https?://)?((?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|info|io|ai|app|dev|tv|br|es|fr|it|uk)\b(?:/[\w.-]*\w)*)/?",
@@ -36,11 +39,13 @@ _YEAR = re.compile(r"(?<![\d.,$€£#])\b(1[1-9]\d\d|20[1-9]\d)(s?)\b(?![.,]\d|\
 
 
 def spoken(text: str, language: str) -> str:
-    """The text with money, units, addresses, abbreviations, numerals and (English) years written out."""
+    """The text with all written out that a phonemiser would read in another way."""
     code = base(language)
     text = text.replace("\u00a0", " ").replace("\u202f", " ").replace("_", " ")
     text = _ORDINAL_DOT.sub("", text).replace("ºC", "°C")
+    text = read_digits(text, code)
     if code == "pt":
+        text = _DECIMAL_OF_SIGN.sub(",", text)
         text = _DECIMAL_POINT.sub(r"\1 ponto \2", text)
     if code in SIGNS:
         text = _signs(text, SIGNS[code])
@@ -64,6 +69,7 @@ def _signs(text: str, signs: dict[str, str]) -> str:
     text = _MAIL.sub(lambda m: re.sub(r"[@.]", lambda s: f" {signs[s[0]]} ", m[0]), text)
     text = _SITE.sub(lambda m: re.sub(r"[/.]", lambda s: f" {signs[s[0]]} ", m[1]), text)
     text = re.sub(r"\s*&\s*", f" {signs['&']} ", text)
+    text = _MINUS.sub(f"{signs['−']} ", text)
     text = re.sub(r"#\s?(?=\d)", f"{signs['#']} ", text)
     text = _TIMES.sub(f" {signs['x']} ", text)
     return _SPAN.sub(lambda m: f"{m[1]} {signs['-']} {m[2]}" if _is_span(m[1], m[2]) else m[0], text)

@@ -127,11 +127,11 @@ UNITS: dict[str, dict[str, tuple[str, str]]] = {
 }
 # What stands between two numbers is a span of them, whatever "minus" or "dash" a phonemiser makes of it.
 SIGNS = {
-    "pt": {"&": "e", "@": "arroba", ".": "ponto", "/": "barra", "-": "a", "x": "por", "#": "número"},
-    "es": {"&": "y", "@": "arroba", ".": "punto", "/": "barra", "-": "a", "x": "por", "#": "número"},
-    "en": {"&": "and", "@": "at", ".": "dot", "/": "slash", "-": "to", "x": "by", "#": "number"},
-    "fr": {"&": "et", "@": "arobase", ".": "point", "/": "barre", "-": "à", "x": "par", "#": "numéro"},
-    "it": {"&": "e", "@": "chiocciola", ".": "punto", "/": "barra", "-": "a", "x": "per", "#": "numero"},
+    "pt": {"&": "e", "@": "arroba", ".": "ponto", "/": "barra", "-": "a", "x": "por", "#": "número", "−": "menos"},
+    "es": {"&": "y", "@": "arroba", ".": "punto", "/": "barra", "-": "a", "x": "por", "#": "número", "−": "menos"},
+    "en": {"&": "and", "@": "at", ".": "dot", "/": "slash", "-": "to", "x": "by", "#": "number", "−": "minus"},
+    "fr": {"&": "et", "@": "arobase", ".": "point", "/": "barre", "-": "à", "x": "par", "#": "numéro", "−": "moins"},
+    "it": {"&": "e", "@": "chiocciola", ".": "punto", "/": "barra", "-": "a", "x": "per", "#": "numero", "−": "meno"},
 }
 # The fractions that are said most, and what joins one to a whole number.
 FRACTIONS = {
@@ -166,7 +166,6 @@ ABBREVIATIONS = {
         r"etc" + _STOP: "etc",
         r"vs\b\.?": "versus",
         r"n\.?º\s?(?=\d)": "número ",
-        r"(?<=\d)h(?=\d\d\b)": " horas e ",
     },
     "es": {
         r"Sra\.": "Señora",
