@@ -70,7 +70,7 @@ class ReportResult(StageResult):
     message: str
 
 
-@stage_task("report", 10, name="build report")
+@stage_task("report", 11, name="build report")
 def build_report(request: ReportRequest) -> ReportResult:
     """Listen to the finished file, read it, measure it, and say how good it is."""
     with ExitStack() as held, workspace() as work:

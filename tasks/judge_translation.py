@@ -31,7 +31,7 @@ class JudgeResult(StageResult):
     translation: ArtifactRef
 
 
-@stage_task("report", 2, name="judge translation")
+@stage_task("report", 3, name="judge translation")
 def judge_translation(request: JudgeRequest) -> JudgeResult:
     """Translate the lines back, and count what was kept; sentences of an earlier render are known."""
     mt, name, reason = None, "", ""

@@ -26,7 +26,7 @@ class SegmentResult(StageResult):
     count: int
 
 
-@stage_task("segment", 2, name="segment speech")
+@stage_task("segment", 3, name="segment speech")
 def segment_speech(request: SegmentRequest) -> SegmentResult:
     """Whole sentences, each with the slot it may fill."""
     transcript = load(request.transcript, Transcript)

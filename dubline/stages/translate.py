@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dubline.engines.base import MtEngine, MtResult
 from dubline.errors import EngineOutputInvalid
 from dubline.models import Line, Utterance
+from dubline.quality.wording import keeps_number, numbers
 from dubline.stages.brazilian import to_brazilian
+from dubline.stages.names import keep_names
 from dubline.timing.sentences import split_sentences
 
 _AT_ONCE = 32  # utterances a call: some engines start a process for each
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def translate(
@@ -59,30 +60,26 @@ def _line(
         at_home(" ".join(p.candidates[min(k, len(p.candidates) - 1)].strip() for p in parts))
         for k in range(1, max(len(p.candidates) for p in parts))
     )
+    text = keep_names(utterance.text, text, source=source, target=target)
     text, missed = apply_glossary(utterance.text, text, glossary, engine, source=source, target=target)
-    flags = (*check(utterance.text, text), *(("glossary_missed",) if missed else ()))
+    flags = (*check(utterance.text, text, target), *(("glossary_missed",) if missed else ()))
     return Line(utterance=utterance, text=text or utterance.text, candidates=others, flags=flags)
 
 
-def check(source: str, target: str) -> tuple[str, ...]:
-    """Flags for one translated line."""
+def check(source: str, target: str, language: str) -> tuple[str, ...]:
+    """Flags for one translated line; `language` is that of the target."""
     flags: list[str] = []
     if not target.strip():
         return ("empty",)
     words = [word for word in source.split() if any(c.isalpha() for c in word)]
     if len(words) > 3 and source.strip().lower() == target.strip().lower():
         flags.append("untranslated")
-    if not numbers(source) <= numbers(target):
+    if not all(keeps_number(value, target, language) for value in numbers(source)):
         flags.append("numbers_changed")
     ratio = len(target) / max(1, len(source))
     if len(source) > 25 and not 0.5 <= ratio <= 2.2:
         flags.append("length_odd")
     return tuple(flags)
-
-
-def numbers(text: str) -> set[str]:
-    """Numbers in a text with their separators taken out: `1,455` and `1.455` are the same."""
-    return {re.sub(r"[.,]", "", n) for n in _NUMBER.findall(text)}
 
 
 def apply_glossary(

@@ -54,6 +54,8 @@ def ends_sentence(word: str, following: str | None = None) -> bool:
         return True
     if after[0].islower():
         return False
+    if bare.endswith(("..", "…")) and bare.strip(_OPEN + ".…").lower() == after.rstrip(_STOPS + ",;:").lower():
+        return False  # somebody who begins again: "I... I never"
     if not bare.endswith(".") or bare.endswith(".."):
         return True
     stem = bare[:-1].lstrip(_OPEN)

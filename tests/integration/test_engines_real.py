@@ -14,8 +14,7 @@ import pytest
 import soundfile
 from faster_whisper.audio import decode_audio
 
-from dubline.engines import bergamot, espeak, faster_whisper, kokoro, kokoro_forms, weights
-from dubline.engines.apertium import PIVOT
+from dubline.engines import espeak, faster_whisper, kokoro, kokoro_forms, weights
 from dubline.engines.base import SttEngine, SttResult
 from dubline.engines.vad import speech_spans
 from dubline.errors import EngineError, EngineOutOfMemory, EngineUnavailable
@@ -118,75 +117,6 @@ def test_vad_finds_speech_between_silences(kennedy: np.ndarray) -> None:
     quiet = speech_spans(kennedy * 0.003)
     assert sum(s.duration_s for s in quiet) == pytest.approx(sum(s.duration_s for s in whole), rel=0.15)
     assert speech_spans(silence) == []
-
-
-def test_bergamot_keeps_no_and_every_sentence(settings: Settings) -> None:
-    engine = load(bergamot.PLUGIN, settings)
-
-    def pt(text: str) -> str:
-        return engine.translate([text], source="en", target="pt-BR")[0].text
-
-    assert " no século" in pt("It was printed in the 15th century.")
-    both = pt("He came. She left early because of the rain and snow.")
-    assert both.startswith("Ele veio")
-    assert "chuva" in both
-    assert not pt("Hello").endswith(",")
-    back = engine.translate(["O livro é azul."], source="pt-BR", target="en")[0].text
-    assert "book" in back.lower()
-
-
-def test_what_is_said_over_and_over_is_not_said_oftener_in_portuguese(settings: Settings) -> None:
-    engine = load(bergamot.PLUGIN, settings)
-    texts = ["They produced the books W-W-W-W-W-W-W-W-W-W.", "La la la la la la la la la.", "Noooooooooooooooooo!"]
-    found = [r.text for r in engine.translate(texts, source="en", target="pt-BR")]
-    assert [(t.count("W"), t.lower().count("la"), t.lower().count("o") > 20) for t in found] == [
-        (10, 0, False),
-        (0, 9, False),
-        (0, 0, False),
-    ]
-    assert engine.translate(["No, no, no, no!"], source="en", target="pt-BR")[0].text == "Não, não, não, não!"
-
-
-def test_what_is_often_said_is_not_said_as_on_a_web_page(settings: Settings) -> None:
-    engine = load(bergamot.PLUGIN, settings)
-
-    def pt(text: str) -> str:
-        return engine.translate([text], source="en", target="pt-BR")[0].text
-
-    assert pt("That is all. Thank you. Bye.").endswith(". Obrigado. Tchau.")
-    assert pt("Thank you, John.") == "Obrigado, John."
-    assert pt("Thank you for coming.").startswith("Obrigado por vir")
-    assert "edição" in pt("Thank you for submitting an edit.")
-    assert pt("Ladies and gentlemen, welcome to the show.").startswith("Senhoras e senhores, bem-vindos")
-    assert [pt(name) for name in ("Dr. Lee.", "Einstein.", "NASA.")] == ["Dr. Lee.", "Einstein.", "NASA."]
-    assert "(ou" in pt("He was born in 1921 (or 1922) in Lisbon.")
-    assert pt("Cool, let's do it.").startswith("Legal, vamos")
-    assert engine.translate(["Valeu."], source="pt-BR", target="en")[0].text == "Thanks."
-
-
-def test_bergamot_from_many_threads(settings: Settings) -> None:
-    engine = load(bergamot.PLUGIN, settings)
-    texts = [f"The number of the house is {n}." for n in range(12)]
-    expected = [r.text for r in engine.translate(texts, source="en", target="pt-BR")]
-    answers: dict[int, str] = {}
-
-    def one(n: int) -> None:
-        answers[n] = engine.translate([texts[n]], source="en", target="pt-BR")[0].text
-
-    threads = [threading.Thread(target=one, args=(n,)) for n in range(len(texts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [answers[n] for n in range(len(texts))] == expected
-
-
-def test_pivot_goes_through_portuguese_line_by_line(settings: Settings) -> None:
-    engine = load(PIVOT, settings)
-    rows = engine.translate(["The house is white.", "", "We live here."], source="en", target="es-MX")
-    assert [bool(r.text) for r in rows] == [True, False, True]
-    assert "casa" in rows[0].text.lower()
-    assert "blanca" in rows[0].text.lower()
 
 
 @pytest.mark.parametrize(

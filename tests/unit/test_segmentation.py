@@ -21,6 +21,7 @@ from dubline.timing.sentences import split_sentences
         ("See Fig. 3, vol. 2 and No. 5.", 1),
         ('He said "Stop." Then he left.', 2),
         ("Wait... what is that?", 1),
+        ("I... I never said that. Well... You did.", 3),
         ("In the U.S. army it is so.", 1),
         ("A Sra. Silva chegou. O Dr. Melo também.", 2),
         ("今日は晴れ。明日は雨。", 2),
