@@ -6,9 +6,8 @@ import hashlib
 import json
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from dubline.models import ArtifactRef, Frozen
+from dubline.storage.recall import recall
 from tasks._policies import store
 
 
@@ -33,11 +32,5 @@ def keep(record: str, kept: Kept) -> None:
 
 def find(record: str, shape: type[K], *, refresh: bool) -> K | None:
     """What was left, while its file is there; nothing where all is to be made anew, or its shape is not today's."""
-    data = None if refresh else store().get_record(record)
-    if data is None:
-        return None
-    try:
-        kept = shape.model_validate_json(data)
-    except ValidationError:
-        return None
-    return kept if store().holds(kept.file) else None
+    kept = None if refresh else recall(store(), record, shape)
+    return kept if kept is not None and store().holds(kept.file) else None

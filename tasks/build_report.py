@@ -30,6 +30,7 @@ from dubline.stages.mix import MixFacts
 from dubline.stages.report import ReportInputs
 from dubline.stages.report import build_report as build
 from dubline.stages.subtitle import CueSets
+from dubline.storage.recall import recall
 from tasks._earlier import Kept, find, keep, record_of
 from tasks._engines import engine
 from tasks._policies import StageRequest, StageResult, load, save, stage_task, store, workspace
@@ -183,8 +184,7 @@ class _Memory:
         self._refresh = request.refresh
 
     def _stored(self) -> HeardBefore:
-        data = store().get_record(self._name)
-        return HeardBefore.model_validate_json(data) if data else HeardBefore()
+        return recall(store(), self._name, HeardBefore) or HeardBefore()
 
     def known(self) -> dict[str, LineHeard]:
         return {} if self._refresh else self._stored().of(self._marks)

@@ -10,6 +10,7 @@ from dubline.models import ArtifactRef, EngineChoice, Lines
 from dubline.quality.memory import RememberingMt, TranslatedBefore, back_record_name
 from dubline.quality.translation import measure_translation
 from dubline.settings import get_settings
+from dubline.storage.recall import recall
 from tasks._engines import engine
 from tasks._policies import StageRequest, StageResult, load, save, stage_task, store
 
@@ -46,9 +47,8 @@ def judge_translation(request: JudgeRequest) -> JudgeResult:
                 target=request.source_language,
             )
             name = back_record_name(request.base, reverse, (request.target_language, request.source_language))
-            stored = None if request.refresh else store().get_record(name)
-            known = TranslatedBefore.model_validate_json(stored) if stored else TranslatedBefore()
-            mt = RememberingMt(lambda: held.enter_context(engine(reverse)), known)
+            known = None if request.refresh else recall(store(), name, TranslatedBefore)
+            mt = RememberingMt(lambda: held.enter_context(engine(reverse)), known or TranslatedBefore())
         except (InputError, EngineError) as error:
             reason = error.message
         judged = measure_translation(

@@ -17,6 +17,7 @@ from dubline.engines.base import TtsEngine
 from dubline.errors import EngineError, EngineOutputInvalid
 from dubline.models import EngineChoice, Line, Span, Spoken
 from dubline.storage.base import ArtifactStore
+from dubline.storage.recall import recall
 
 Fallback = Callable[[], AbstractContextManager[tuple[TtsEngine, EngineChoice]]]
 
@@ -106,11 +107,8 @@ def _record(line: Line, language: str, choice: EngineChoice) -> str:
 
 def stored_line(line: Line, choice: EngineChoice, store: ArtifactStore, *, language: str) -> Spoken | None:
     """A line as it was spoken before; None when it was not, or its sound is gone."""
-    data = store.get_record(_record(line, language, choice))
-    if data is None:
-        return None
-    spoken = Spoken.model_validate_json(data)
-    if spoken.audio is not None and not store.holds(spoken.audio):
+    spoken = recall(store, _record(line, language, choice), Spoken)
+    if spoken is None or (spoken.audio is not None and not store.holds(spoken.audio)):
         return None
     return spoken.model_copy(update={"utterance_id": line.utterance.id})
 

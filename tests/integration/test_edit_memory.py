@@ -219,6 +219,10 @@ def test_a_second_render_translates_only_new_lines_back(store: LocalStore) -> No
     assert judge("Um.", "Três.")[0]
     assert judge("Um.", "Dois.", "Três.")[0] is False
     assert judge("Um.", "Dois.", refresh=True) == (True, first)
+    (record,) = store.records("")
+    store.put_record(record.name, b'{"rows": 1}')  # as another version may have left it
+    assert judge("Um.", "Dois.") == (True, first)
+    assert judge("Um.", "Dois.") == (False, first)
 
 
 def test_a_render_leaves_its_sound_to_the_next(store: LocalStore, tmp_path: Path) -> None:

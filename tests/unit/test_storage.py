@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dubline.errors import ArtifactMissing, StorageError, StorageFull
-from dubline.models import ArtifactRef
+from dubline.models import ArtifactRef, EngineChoice, Line, Spoken, Utterance
+from dubline.stages.synthesize import line_key, stored_line
 from dubline.storage.export import file_name
 from dubline.storage.local import LocalStore, sweep_temporaries
 from dubline.storage.work import sweep_work, work_folder
@@ -77,6 +78,18 @@ def test_leftovers_of_dead_processes_are_swept(store: LocalStore, tmp_path: Path
         assert sweep_work(work) == 1
         assert folder.exists()
     assert not folder.exists()
+
+
+def test_a_spoken_line_of_another_version_is_none(store: LocalStore) -> None:
+    choice = EngineChoice(kind="tts", engine="e", model="", version="1", fingerprint="f", voice="v")
+    line = Line(utterance=Utterance(id="u0", start_s=0, end_s=1, slot_end_s=1, text="One."), text="Um.")
+    record = f"utterances/{line_key(line.text, 'pt-BR', choice)}.json"
+    for data in (b"{}", b"no JSON", b'{"utterance_id": "u0", "samples": "many"}'):
+        store.put_record(record, data)
+        assert stored_line(line, choice, store, language="pt-BR") is None
+    spoken = Spoken(utterance_id="u9", audio=None, samples=0, sample_rate_hz=24_000, engine="e", voice="v")
+    store.put_record(record, spoken.model_dump_json().encode())
+    assert stored_line(line, choice, store, language="pt-BR") == spoken.model_copy(update={"utterance_id": "u0"})
 
 
 def test_long_names_are_cut_to_what_a_file_system_takes() -> None:
