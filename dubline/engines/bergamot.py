@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from dubline import ledger
-from dubline.engines import phrasebook, rewording, weights
+from dubline.engines import idioms, phrasebook, rewording, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, MtResult
 from dubline.errors import EngineUnavailable
 from dubline.languages import base
@@ -98,21 +98,26 @@ class Bergamot:
             return text
         asked = rewording.reworded(text, pair[0])
         parts = split_sentences(asked, pair[0]) or [asked]
-        said = " ".join(phrasebook.whole(part, pair) or _opened(direction, part, pair) for part in parts).strip()
+        said = " ".join(_phrased(direction, part, pair) for part in parts).strip()
         return rewording.put_back(said, text, pair[1])
 
     def close(self) -> None:
         self._directions.clear()
 
 
-def _opened(direction: Any, text: str, pair: tuple[str, str]) -> str:
-    """One sentence; an exclamation at its beginning by the book."""
+def _phrased(direction: Any, sentence: str, pair: tuple[str, str]) -> str:
+    """One sentence; by the book what is in it, an exclamation at its beginning and a "don't you?" at its end too."""
+    text = idioms.plain(sentence, pair[0])
+    said = phrasebook.whole(sentence, pair) or phrasebook.whole(text, pair)
+    if said is not None:
+        return said
+    text, end = phrasebook.closing(text, pair)
     found = phrasebook.opening(text, pair)
     if found is None:
         asked = rewording.written(text, pair[0])
-        return rewording.unwritten(_checked(direction, asked), text, asked)
+        return rewording.unwritten(_checked(direction, asked), text, asked).rstrip("." if end else "") + end
     start, rest = found
-    return phrasebook.joined(start, _checked(direction, rest), text[-len(rest) :])
+    return phrasebook.joined(start, _checked(direction, rest), text[-len(rest) :]).rstrip("." if end else "") + end
 
 
 def _checked(direction: Any, text: str) -> str:

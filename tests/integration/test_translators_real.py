@@ -105,3 +105,20 @@ def test_hesitation_money_hours_and_capitals_are_translated_as_if_written(engine
     assert pt("where do you live") == "onde você mora"
     assert "ann.lee@example.com" in pt("Write to ann.lee@example.com today.")
     assert "1.200" in pt("There are 1,200 people there.")
+
+
+def test_turns_of_speech_are_not_translated_word_by_word(engine: MtEngine) -> None:
+    def pt(text: str) -> str:
+        return engine.translate([text], source="en", target="pt-BR")[0].text
+
+    def en(text: str) -> str:
+        return engine.translate([text], source="pt-BR", target="en")[0].text
+
+    assert pt("Yes, he did.") == "Sim."
+    assert pt("They were late, weren't they?") == f"{pt('They were late.').rstrip('.')}, não é?"
+    assert "um pouco" in pt("It's kind of weird.")
+    assert pt("What's up guys, welcome back to my channel.").startswith("E aí, pessoal, bem-vindo")
+    assert en("Fala, galera, hoje eu trouxe um convidado.").startswith("What's up everyone, today I")
+    assert en("Obrigada pelo convite.") == "Thank you for the invitation."
+    assert en("Obrigado, João.").startswith("Thank you, Jo")
+    assert en("Bora comer?") == "Let's eat?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dubline.engines.phrasebook import joined, opening, whole
+from dubline.engines.phrasebook import closing, joined, opening, whole
 
 TO_PT, TO_EN = ("en", "pt"), ("pt", "en")
 
@@ -22,6 +22,10 @@ TO_PT, TO_EN = ("en", "pt"), ("pt", "en")
         ("No, no, no.", TO_PT, "Não, não, não."),
         ("Sejam bem-vindos!", TO_EN, "Welcome!"),
         ("Oi, gente.", TO_EN, "Hi everyone."),
+        ("Tudo bem?", TO_EN, "How are you?"),
+        ("Tudo bem.", TO_EN, "All right."),
+        ("Fala, pessoal, tudo bem com vocês?", TO_EN, "What's up everyone, how are you?"),
+        ("eu acho que sim", TO_EN, "I think so"),
         ("Uh...", TO_PT, "Hum..."),
         ("What a goal!", TO_PT, "Que golaço!"),
         ("Tá bom.", TO_EN, "All right."),
@@ -40,6 +44,24 @@ def test_an_exclamation_is_told_from_an_adjective() -> None:
     assert opening("Hi, guys, welcome back.", TO_PT) == ("Oi, pessoal,", "Welcome back.")
     assert opening("Cool, dry air came in.", TO_PT) is None
     assert opening("Cool, let's go.", TO_EN) is None
+    assert opening("What’s up, guys, welcome.", TO_PT) == ("E aí, pessoal,", "Welcome.")
+    assert opening("Obrigado, João.", TO_EN) == ("Thank you,", "João.")
+
+
+@pytest.mark.parametrize(
+    ("said", "rest"),
+    [
+        ("It's nice, isn't it?", "It's nice."),
+        ("He can swim, can’t he?", "He can swim."),
+        ("You didn't go, did you?", "You didn't go."),
+        ("You went, did you?", None),
+        ("Isn't it?", None),
+        ("It's nice, isn't it so?", None),
+    ],
+)
+def test_a_question_that_asks_for_a_nod_is_asked_as_portuguese_does(said: str, rest: str | None) -> None:
+    assert closing(said, TO_PT) == ((rest, ", não é?") if rest else (said, ""))
+    assert closing(said, TO_EN) == (said, "")
 
 
 def test_the_rest_of_a_sentence_is_small_unless_a_name_begins_it() -> None:
