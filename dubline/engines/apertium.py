@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dubline import ledger
-from dubline.engines import bergamot
+from dubline.engines import bergamot, phrasebook, spanish, stand_ins
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, MtEngine, MtResult
 from dubline.engines.pairs import closest
 from dubline.errors import EngineError, EngineOutputInvalid, EngineUnavailable, InputError
@@ -106,7 +106,7 @@ class _PivotPlugin:
     )
 
     def version(self) -> str:
-        return f"2/{bergamot.PLUGIN.version()}/{PLUGIN.version()}"
+        return f"3/{bergamot.PLUGIN.version()}/{PLUGIN.version()}"
 
     def missing(self, settings: Settings, model: str | None = None) -> Missing | None:
         if not self._pairs():
@@ -195,9 +195,24 @@ class Pivot:
         """
         if "en" not in (base(source), base(target)):
             raise EngineUnavailable(f"The pivot cannot translate {source} to {target}.", hint=_INSTALL)
-        one, two = (self._english, self._near) if base(source) == "en" else (self._near, self._english)
-        middle = one.translate(sentences, source=source, target=_HUB)
-        return two.translate([m.text for m in middle], source=_HUB, target=target)
+        if base(source) != "en":
+            middle = self._near.translate(sentences, source=source, target=_HUB)
+            return self._english.translate([m.text for m in middle], source=_HUB, target=target)
+        pair = ("en", base(target))
+        phrased = [phrasebook.phrased(" ".join(s.split()), pair) for s in sentences]
+        rest = [p.rest for p in phrased]
+        middle = [m.text for m in self._english.translate(rest, source=source, target=_HUB)]
+        said = self._near_with_names(rest, middle, target)
+        said = [p.said(text) for p, text in zip(phrased, said, strict=True)]
+        return [MtResult(candidates=(spanish.as_written(t) if pair[1] == "es" else t,)) for t in said]
+
+    def _near_with_names(self, english: list[str], middle: list[str], target: str) -> list[str]:
+        """The second step; lines where it made a word of a name ("Tono" of Tom) again, the name out of its sight."""
+        out = [r.text for r in self._near.translate(middle, source=_HUB, target=target)]
+        lost = [[n for n in stand_ins.names(e, m) if n not in t] for e, m, t in zip(english, middle, out, strict=True)]
+        hidden = [stand_ins.hidden(m, names) for m, names in zip(middle, lost, strict=True) if names]
+        again = iter(self._near.translate(hidden, source=_HUB, target=target))
+        return [stand_ins.shown(next(again).text, n, e) if n else t for t, n, e in zip(out, lost, english, strict=True)]
 
     def close(self) -> None:
         self._english.close()

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from dubline import ledger
-from dubline.engines import idioms, phrasebook, rewording, weights
+from dubline.engines import phrasebook, rewording, weights
 from dubline.engines.base import Capabilities, EngineKind, Licence, Missing, MtResult
 from dubline.errors import EngineUnavailable
 from dubline.languages import base
@@ -106,18 +106,12 @@ class Bergamot:
 
 
 def _phrased(direction: Any, sentence: str, pair: tuple[str, str]) -> str:
-    """One sentence; by the book what is in it, an exclamation at its beginning and a "don't you?" at its end too."""
-    text = idioms.plain(sentence, pair[0])
-    said = phrasebook.whole(sentence, pair) or phrasebook.whole(text, pair)
-    if said is not None:
-        return said
-    text, end = phrasebook.closing(text, pair)
-    found = phrasebook.opening(text, pair)
-    if found is None:
-        asked = rewording.written(text, pair[0])
-        return rewording.unwritten(_checked(direction, asked), text, asked).rstrip("." if end else "") + end
-    start, rest = found
-    return phrasebook.joined(start, _checked(direction, rest), text[-len(rest) :]).rstrip("." if end else "") + end
+    """One sentence; what is in the book by the book."""
+    phrased = phrasebook.phrased(sentence, pair)
+    if not phrased.rest:
+        return phrased.start
+    asked = rewording.written(phrased.rest, pair[0])
+    return phrased.said(rewording.unwritten(_checked(direction, asked), phrased.rest, asked))
 
 
 def _checked(direction: Any, text: str) -> str:

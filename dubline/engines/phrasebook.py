@@ -8,20 +8,23 @@ that Bergamot's models were heard to get wrong, and the words that they are said
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
+from dubline.engines.idioms import plain
 from dubline.engines.phrases_to_english import PORTUGUESE_TO_ENGLISH
 from dubline.engines.phrases_to_portuguese import ENGLISH_TO_PORTUGUESE
+from dubline.engines.phrases_to_spanish import ENGLISH_TO_SPANISH
 
 _PEOPLE = "guys|everyone|everybody|folks|y'all"
 # The word after it tells an exclamation ("Cool, let's go.") from an adjective ("Cool, dry air …").
 _OPENINGS = {
-    ("en", "pt"): re.compile(
+    "en": re.compile(
         rf"(excuse me|pardon me|bye|long story short|you know|(?:hi|hey|hello|what's up),? (?:{_PEOPLE})"
         r"|(?:cool|great|nice|terrific|awesome)"
         r"(?=, (?:i|you|we|he|she|it|they|that|this|there|let|so|now|then|thank|thanks|and|but|what|how)\b)), +(?=\S)",
         re.IGNORECASE,
     ),
-    ("pt", "en"): re.compile(
+    "pt": re.compile(
         r"((?:muito )?obrigad[oa]|valeu"
         r"|(?:fala|e aí|oi|olá|bom dia|boa tarde|boa noite),? (?:galera|pessoal|gente|a todos)), +(?=\S)",
         re.IGNORECASE,
@@ -47,7 +50,50 @@ def _read(table: str) -> dict[str, str]:
     return {_words(said): meant for said, meant in rows}
 
 
-_BOOKS = {("en", "pt"): _read(ENGLISH_TO_PORTUGUESE), ("pt", "en"): _read(PORTUGUESE_TO_ENGLISH)}
+_BOOKS = {
+    ("en", "pt"): _read(ENGLISH_TO_PORTUGUESE),
+    ("en", "es"): _read(ENGLISH_TO_SPANISH),
+    ("pt", "en"): _read(PORTUGUESE_TO_ENGLISH),
+}
+_NODS = {("en", "pt"): ", não é?", ("en", "es"): ", ¿no?"}
+
+
+@dataclass(frozen=True)
+class Phrased:
+    """A sentence with what is in the book said already: `rest` is left to translate, nothing where all is."""
+
+    start: str
+    rest: str
+    end: str
+    is_small: bool = False
+
+    def said(self, translated: str) -> str:
+        """The whole sentence, with the translation of `rest`."""
+        if not self.rest:
+            return self.start
+        text = translated.rstrip(".") if self.end else translated
+        small = text[:1].lower() if self.is_small else text[:1]
+        return f"{self.start}{' ' if self.start else ''}{small}{text[1:]}{self.end}"
+
+
+def phrased(sentence: str, pair: tuple[str, str]) -> Phrased:
+    """A sentence, turns of speech put plainly, an exclamation at its beginning and a nod at its end by the book.
+
+    Args:
+        sentence: One sentence.
+        pair: Source and target, as the first subtags of BCP 47.
+    """
+    text = plain(sentence, pair[0])
+    said = whole(sentence, pair) or whole(text, pair)
+    if said is not None:
+        return Phrased(said, "", "")
+    text, end = closing(text, pair)
+    found = opening(text, pair)
+    if found is None:
+        return Phrased("", text, end)
+    start, rest = found
+    is_small = text[-len(rest) :][:1].islower() or _I.match(text[-len(rest) :]) is not None
+    return Phrased(start, rest, end, is_small)
 
 
 def whole(sentence: str, pair: tuple[str, str]) -> str | None:
@@ -63,7 +109,7 @@ def whole(sentence: str, pair: tuple[str, str]) -> str | None:
 
 def opening(sentence: str, pair: tuple[str, str]) -> tuple[str, str] | None:
     """An exclamation that opens a sentence, in the other language, and the rest as a sentence of its own."""
-    found = _OPENINGS[pair].match(sentence.replace("’", "'")) if pair in _OPENINGS else None
+    found = _OPENINGS[pair[0]].match(sentence.replace("’", "'")) if pair in _BOOKS else None
     said = whole(found[1], pair) if found else None
     if found is None or said is None:
         return None
@@ -73,16 +119,10 @@ def opening(sentence: str, pair: tuple[str, str]) -> tuple[str, str] | None:
 
 def closing(sentence: str, pair: tuple[str, str]) -> tuple[str, str]:
     """The sentence without a question that only asks for a nod ("…, isn't it?"), and that in the other language."""
-    found = _TAG.match(sentence.replace("’", "'")) if pair == ("en", "pt") else None
+    found = _TAG.match(sentence.replace("’", "'")) if pair in _NODS else None
     if found is None:
         return sentence, ""
-    return f"{sentence[: max(found.end('is'), found.end('not'))]}.", ", não é?"
-
-
-def joined(start: str, translated: str, rest: str) -> str:
-    """An opening and the translated rest of its sentence; small, where `rest` was in the source."""
-    is_small = rest[:1].islower() or _I.match(rest) is not None
-    return f"{start} {translated[:1].lower() if is_small else translated[:1]}{translated[1:]}"
+    return f"{sentence[: max(found.end('is'), found.end('not'))]}.", _NODS[pair]
 
 
 def _found(clauses: list[str], book: dict[str, str], mark: str) -> str | None:

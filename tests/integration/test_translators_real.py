@@ -91,6 +91,9 @@ def test_pivot_goes_through_portuguese_line_by_line() -> None:
     assert [bool(r.text) for r in rows] == [True, False, True]
     assert "casa" in rows[0].text.lower()
     assert "blanca" in rows[0].text.lower()
+    rows = engine.translate(["What's up?", "What happened?", "Tom's car is red."], source="en", target="es")
+    assert [r.text for r in rows[:2]] == ["¿Qué tal?", "¿Qué sucedió?"]
+    assert "de Tom" in rows[2].text
 
 
 def test_hesitation_money_hours_and_capitals_are_translated_as_if_written(engine: MtEngine) -> None:

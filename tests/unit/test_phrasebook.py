@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dubline.engines.phrasebook import closing, joined, opening, whole
+from dubline.engines.phrasebook import closing, opening, phrased, whole
 
 TO_PT, TO_EN = ("en", "pt"), ("pt", "en")
 
@@ -32,7 +32,8 @@ TO_PT, TO_EN = ("en", "pt"), ("pt", "en")
         ("Thank you, John.", TO_PT, None),
         ("Cool air.", TO_PT, None),
         ("...", TO_PT, None),
-        ("Thank you.", ("en", "es"), None),
+        ("Thank you.", ("en", "es"), "Gracias."),
+        ("Thank you.", ("en", "fr"), None),
     ],
 )
 def test_a_sentence_of_the_book_keeps_its_mark_and_capital(said: str, pair: tuple[str, str], meant: str | None) -> None:
@@ -64,7 +65,15 @@ def test_a_question_that_asks_for_a_nod_is_asked_as_portuguese_does(said: str, r
     assert closing(said, TO_EN) == (said, "")
 
 
-def test_the_rest_of_a_sentence_is_small_unless_a_name_begins_it() -> None:
-    assert joined("Legal,", "Vamos.", "let's go.") == "Legal, vamos."
-    assert joined("Tchau,", "Eu vou.", "I go.") == "Tchau, eu vou."
-    assert joined("Tchau,", "Ivo.", "Ivo.") == "Tchau, Ivo."
+@pytest.mark.parametrize(
+    ("said", "translated", "meant"),
+    [
+        ("Cool, let's go.", "Vamos.", "Legal, vamos."),
+        ("Bye, I go.", "Eu vou.", "Tchau, eu vou."),
+        ("Bye, Ivo.", "Ivo.", "Tchau, Ivo."),
+        ("They came, didn't they?", "Eles vieram.", "Eles vieram, não é?"),
+        ("Hi everyone, you came, didn't you?", "Vocês vieram.", "Olá a todos, vocês vieram, não é?"),
+    ],
+)
+def test_the_rest_of_a_sentence_is_small_unless_a_name_begins_it(said: str, translated: str, meant: str) -> None:
+    assert phrased(said, TO_PT).said(translated) == meant

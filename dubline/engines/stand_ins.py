@@ -1,0 +1,39 @@
+"""Names kept out of a translator's sight: a word that no dictionary has stands in for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_NAME = re.compile(r"\b[A-Z]\w+\b")
+_STAND_INS = tuple(f"Zq{letter}z" for letter in "abcdefghijklm")
+
+
+def names(english: str, middle: str) -> list[str]:
+    """Words with a capital of an English sentence that are in its translation as they were, at most 13."""
+    found = dict.fromkeys(_NAME.findall(english))
+    return [name for name in found if re.search(rf"\b{name}\b", middle)][: len(_STAND_INS)]
+
+
+def hidden(text: str, names: Sequence[str]) -> str:
+    """The text with a stand-in for each name."""
+    for name, stand_in in zip(names, _STAND_INS, strict=False):
+        text = re.sub(rf"\b{name}\b", stand_in, text)
+    return text
+
+
+def shown(text: str, names: Sequence[str], english: str) -> str:
+    """Spanish with the names again, and without the article that Portuguese gives to them.
+
+    Args:
+        text: What became of `hidden`'s text.
+        names: Those that were hidden, in the same order.
+        english: The source, which says "the" where the article is meant.
+    """
+    for name, stand_in in zip(names, _STAND_INS, strict=False):
+        if not re.search(rf"\b[Tt]he {name}\b", english):
+            text = re.sub(rf"\b(?:del|de la) (?={stand_in}\b)", "de ", text)
+            text = re.sub(rf"\b(?:al|a la) (?={stand_in}\b)", "a ", text)
+            text = re.sub(rf"\b(?:[Ee]l|[Ll]a) (?={stand_in}\b)", "", text)
+        text = text.replace(stand_in, name)
+    return text

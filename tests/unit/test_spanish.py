@@ -1,0 +1,81 @@
+"""Spanish that came by way of Portuguese."""
+
+from __future__ import annotations
+
+import pytest
+
+from dubline.engines import stand_ins
+from dubline.engines.phrasebook import phrased
+from dubline.engines.spanish import as_written
+from dubline.engines.spanish_words import in_spanish
+
+
+@pytest.mark.parametrize(
+    ("translated", "written"),
+    [
+        ("Como va?", "¿Cómo va?"),
+        ("Lo que está aconteciendo aquí?", "¿Qué está sucediendo aquí?"),
+        ("De que usted habla?", "¿De qué habla?"),
+        ("Usted puede ayudarme?", "¿Puede ayudarme?"),
+        ("Es verdad?", "¿Es verdad?"),
+        ("Es bueno, no es?", "Es bueno, ¿no?"),
+        ("Qué bien! Vamos.", "¡Qué bien! Vamos."),
+        ("Que bello día!", "¡Qué bello día!"),
+        ("¿Qué tal, amigos?", "¿Qué tal, amigos?"),
+        ('"Lo que es eso?", preguntó ella.', '"¿Qué es eso?", preguntó ella.'),
+        ("Ella dijo, lo que usted hace?", "Ella dijo, ¿qué hace?"),
+        ("Yo no sé como funciona.", "No sé cómo funciona."),
+        ("Yo no dijo nada.", "Yo no dije nada."),
+        ("Él dijo que sí.", "Él dijo que sí."),
+        ("Yo me gusta música.", "Me gusta música."),
+        ("Ella le gusta de música.", "A ella le gusta música."),
+        ("Nosotros vamos allá.", "Vamos allá."),
+        ("Yo tampoco.", "Yo tampoco."),
+        ("Si usted quiera venir, dígame.", "Si usted quiere venir, dígame."),
+        ("Cuando usted llegar, dígame.", "Cuando usted llegue, dígame."),
+        ("El 3,5% cayó. Son 1.200.", "El 3,5% cayó. Son 1.200."),
+        ("", ""),
+    ],
+)
+def test_it_is_written_as_spanish_is(translated: str, written: str) -> None:
+    assert as_written(translated) == written
+    assert as_written(written) == written
+
+
+@pytest.mark.parametrize(
+    ("stayed", "word"),
+    [
+        ("mutação", "mutación"),
+        ("Mutações", "Mutaciones"),
+        ("imunidade", "inmunidad"),
+        ("previsão", "previsión"),
+        ("prevalência", "prevalencia"),
+        ("confiável", "confiable"),
+        ("ruim", "malo"),
+        ("mañana", "mañana"),
+        ("casa", "casa"),
+        ("edades", "edades"),
+    ],
+)
+def test_a_word_that_stayed_portuguese(stayed: str, word: str) -> None:
+    assert in_spanish(stayed) == word
+
+
+def test_a_name_is_no_word() -> None:
+    english, middle = "Tom's car and the Rose are Mary's.", "O carro do Tom e a Rose são da Mary."
+    names = stand_ins.names(english, middle)
+    assert names == ["Tom", "Rose", "Mary"]
+    hidden = stand_ins.hidden(middle, names)
+    assert not any(name in hidden for name in names)
+    spanish = hidden.replace("O carro do", "El coche del").replace(" e a ", " y la ").replace("são da", "son de la")
+    assert stand_ins.shown(spanish, names, english) == "El coche de Tom y la Rose son de Mary."
+
+
+def test_what_is_in_the_book_is_not_left_to_translate() -> None:
+    pair = ("en", "es")
+    assert phrased("Yes, he did.", pair).said("") == "Sí."
+    opened = phrased("What's up guys, I am back.", pair)
+    assert (opened.start, opened.rest) == ("Qué tal, amigos,", "I am back.")
+    assert opened.said("Estoy de vuelta.") == "Qué tal, amigos, estoy de vuelta."
+    asked = phrased("It's nice, isn't it?", pair)
+    assert (asked.rest, asked.said("Es bueno.")) == ("It's nice.", "Es bueno, ¿no?")
