@@ -57,6 +57,7 @@ _REWRITING: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\bfalda de aquí\b", "salga de aquí"),
     (r"^es claro que\b", "claro que"),
     (r"\by se (?=\w+(?:emos|amos|imos)\b)", "y si "),
+    (r"\b(con|en|de|por|para|a|como) uno (?!mismo|solo|de\b|por\b|que\b|y\b)(?=\w{4,})", r"\1 un "),
     (r"\bguardia-lluvias?\b", "paraguas"),
     (r"\banimal de estimación\b", "mascota"),
     (r"\banimales de estimación\b", "mascotas"),

@@ -40,6 +40,11 @@ _ENDINGS = tuple(
     (re.compile(found), wanted)
     for found, wanted in (
         (r"^imun", "inmun"),
+        (r"livro(s?)$", r"libro\1"),
+        (r"[áâ](?=[bcdfglmnprstvz]+i[ao]s?$)", "a"),
+        (r"[éê](?=[bcdfglmnprstvz]+i[ao]s?$)", "e"),
+        (r"[óô](?=[bcdfglmnprstvz]+i[ao]s?$)", "o"),
+        (r"ú(?=[bcdfglmnprstvz]+i[ao]s?$)", "u"),
         (r"(?<=\w)ções$", "ciones"),
         (r"(?<=\w)ção$", "ción"),
         (r"(?<=\w\w)[sç]?sões$", "siones"),
@@ -52,18 +57,16 @@ _ENDINGS = tuple(
         (r"(?<=\w)áveis$", "ables"),
         (r"(?<=\w)ível$", "ible"),
         (r"(?<=\w)íveis$", "ibles"),
-        (r"(?<=\w)ência(s?)$", r"encia\1"),
-        (r"(?<=\w)ância(s?)$", r"ancia\1"),
         (r"(?<=\w)ã$", "ana"),
         (r"(?<=\w)ão$", "ón"),
         (r"(?<=\w)ões$", "ones"),
-        (r"ç(?=[ao])", "z"),
+        (r"ç(?=[aoáó])", "z"),
         (r"ê", "é"),
         (r"ô", "ó"),
         (r"â", "á"),
     )
 )
-_FOREIGN = re.compile(r"[ãõçêôâ]|(?:dade|agem|agens|ável|áveis|ível|íveis)$|^imun")
+_FOREIGN = re.compile(r"[ãõçêôâ]|[áéóú][bcdfglmnprstvz]+i[ao]s?$|livros?$|(?:dade|agem|agens|ável|áveis|ível|íveis)$|^imun")
 WORD = re.compile(r"[^\W\d_]+")
 
 
