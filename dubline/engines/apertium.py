@@ -195,16 +195,16 @@ class Pivot:
         """
         if "en" not in (base(source), base(target)):
             raise EngineUnavailable(f"The pivot cannot translate {source} to {target}.", hint=_INSTALL)
-        if base(source) != "en":
-            middle = self._near.translate(sentences, source=source, target=_HUB)
-            return self._english.translate([m.text for m in middle], source=_HUB, target=target)
-        pair = ("en", base(target))
-        phrased = [phrasebook.phrased(" ".join(s.split()), pair) for s in sentences]
+        phrased = [phrasebook.phrased(" ".join(s.split()), (base(source), base(target))) for s in sentences]
         rest = [p.rest for p in phrased]
-        middle = [m.text for m in self._english.translate(rest, source=source, target=_HUB)]
-        said = self._near_with_names(rest, middle, target)
+        if base(source) == "en":
+            middle = [m.text for m in self._english.translate(rest, source=source, target=_HUB)]
+            said = self._near_with_names(rest, middle, target)
+        else:
+            middle = [m.text for m in self._near.translate(rest, source=source, target=_HUB)]
+            said = [r.text for r in self._english.translate(middle, source=_HUB, target=target)]
         said = [p.said(text) for p, text in zip(phrased, said, strict=True)]
-        return [MtResult(candidates=(spanish.as_written(t) if pair[1] == "es" else t,)) for t in said]
+        return [MtResult(candidates=(spanish.as_written(t) if base(target) == "es" else t,)) for t in said]
 
     def _near_with_names(self, english: list[str], middle: list[str], target: str) -> list[str]:
         """The second step; lines where it made a word of a name ("Tono" of Tom) again, the name out of its sight."""

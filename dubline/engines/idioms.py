@@ -50,9 +50,10 @@ _PORTUGUESE = (
     (r"\b2ª a 6ª(?:[ -]feira)?", "segunda a sexta-feira"),
     (r"(?<![\w:.,])(\d{1,2})h(\d\d)?(?!\w)", lambda m: f"{m[1]}:{m[2] or '00'}"),
 )
+_SPANISH = ((r"^me llamo (?=\w)", "mi nombre es "),)
 _RULES = {
     language: tuple((re.compile(found, re.IGNORECASE), wanted) for found, wanted in rows)
-    for language, rows in (("en", _ENGLISH), ("pt", _PORTUGUESE))
+    for language, rows in (("en", _ENGLISH), ("pt", _PORTUGUESE), ("es", _SPANISH))
 }
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from dubline.engines.idioms import plain
-from dubline.engines.phrases_to_english import PORTUGUESE_TO_ENGLISH
+from dubline.engines.phrases_to_english import PORTUGUESE_TO_ENGLISH, SPANISH_TO_ENGLISH
 from dubline.engines.phrases_to_portuguese import ENGLISH_TO_PORTUGUESE
 from dubline.engines.phrases_to_spanish import ENGLISH_TO_SPANISH
 
@@ -27,6 +27,11 @@ _OPENINGS = {
     "pt": re.compile(
         r"((?:muito )?obrigad[oa]|valeu"
         r"|(?:fala|e aí|oi|olá|bom dia|boa tarde|boa noite),? (?:galera|pessoal|gente|a todos)), +(?=\S)",
+        re.IGNORECASE,
+    ),
+    "es": re.compile(
+        r"[¿¡]?((?:muchas )?gracias|oye"
+        r"|(?:hola|buenos días|buenas tardes|buenas noches),? (?:a todos|amigos|chicos)), +(?=\S)",
         re.IGNORECASE,
     ),
 }
@@ -50,10 +55,16 @@ def _read(table: str) -> dict[str, str]:
     return {_words(said): meant for said, meant in rows}
 
 
+def _turned(book: dict[str, str]) -> dict[str, str]:
+    """The other way round: of several that mean the same, the first."""
+    return {_words(meant): said for said, meant in reversed(book.items())}
+
+
 _BOOKS = {
     ("en", "pt"): _read(ENGLISH_TO_PORTUGUESE),
     ("en", "es"): _read(ENGLISH_TO_SPANISH),
     ("pt", "en"): _read(PORTUGUESE_TO_ENGLISH),
+    ("es", "en"): _turned(_read(ENGLISH_TO_SPANISH)) | _read(SPANISH_TO_ENGLISH),
 }
 _NODS = {("en", "pt"): ", não é?", ("en", "es"): ", ¿no?"}
 
@@ -101,6 +112,7 @@ def whole(sentence: str, pair: tuple[str, str]) -> str | None:
     end = _END.search(sentence)
     said = sentence[: end.start()] if end else sentence
     mark = sentence[len(said) :].strip()
+    said = said.lstrip("¿¡ ")
     found = _found(said.split(","), _BOOKS.get(pair, {}), "?" if "?" in mark else "")
     if not found:
         return None
@@ -113,7 +125,7 @@ def opening(sentence: str, pair: tuple[str, str]) -> tuple[str, str] | None:
     said = whole(found[1], pair) if found else None
     if found is None or said is None:
         return None
-    rest = sentence[found.end() :]
+    rest = sentence[found.end() :].lstrip("¿¡")
     return f"{said},", rest[0].upper() + rest[1:]
 
 

@@ -66,7 +66,9 @@ _ENDINGS = tuple(
         (r"â", "á"),
     )
 )
-_FOREIGN = re.compile(r"[ãõçêôâ]|[áéóú][bcdfglmnprstvz]+i[ao]s?$|livros?$|(?:dade|agem|agens|ável|áveis|ível|íveis)$|^imun")
+_FOREIGN = re.compile(
+    r"[ãõçêôâ]|[áéóú][bcdfglmnprstvz]+i[ao]s?$|livros?$|(?:dade|agem|agens|ável|áveis|ível|íveis)$|^imun"
+)
 WORD = re.compile(r"[^\W\d_]+")
 
 

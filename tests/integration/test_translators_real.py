@@ -94,6 +94,7 @@ def test_pivot_goes_through_portuguese_line_by_line() -> None:
     rows = engine.translate(["What's up?", "What happened?", "Tom's car is red."], source="en", target="es")
     assert [r.text for r in rows[:2]] == ["¿Qué tal?", "¿Qué sucedió?"]
     assert "de Tom" in rows[2].text
+    assert engine.translate(["¿De verdad?"], source="es", target="en")[0].text == "Really?"
 
 
 def test_hesitation_money_hours_and_capitals_are_translated_as_if_written(engine: MtEngine) -> None:

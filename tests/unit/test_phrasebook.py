@@ -26,6 +26,9 @@ TO_PT, TO_EN = ("en", "pt"), ("pt", "en")
         ("Tudo bem.", TO_EN, "All right."),
         ("Fala, pessoal, tudo bem com vocês?", TO_EN, "What's up everyone, how are you?"),
         ("eu acho que sim", TO_EN, "I think so"),
+        ("¿Qué tal?", ("es", "en"), "How are you?"),
+        ("¡Gracias a todos!", ("es", "en"), "Thank you all!"),
+        ("Qué tal la casa", ("es", "en"), None),
         ("Uh...", TO_PT, "Hum..."),
         ("What a goal!", TO_PT, "Que golaço!"),
         ("Tá bom.", TO_EN, "All right."),
@@ -47,6 +50,7 @@ def test_an_exclamation_is_told_from_an_adjective() -> None:
     assert opening("Cool, let's go.", TO_EN) is None
     assert opening("What’s up, guys, welcome.", TO_PT) == ("E aí, pessoal,", "Welcome.")
     assert opening("Obrigado, João.", TO_EN) == ("Thank you,", "João.")
+    assert opening("Oye, ¿dónde está?", ("es", "en")) == ("Hey,", "Dónde está?")
 
 
 @pytest.mark.parametrize(
