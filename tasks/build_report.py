@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from dubline.engines.registry import choose_stt
+from dubline.engines.registry import choose_stt, last_resort
 from dubline.errors import EngineError, InputError
 from dubline.media.finished import FinishedSound
 from dubline.media.kept_sound import KeptSound
@@ -112,6 +112,7 @@ def build_report(request: ReportRequest) -> ReportResult:
                 speakers=request.speakers,
                 casting=request.casting,
                 one_voice=request.one_voice,
+                last_resort=_last_resort(request),
                 heard_before=memory.known() if memory else {},
                 sound_before=_kept_sound(request),
             ),
@@ -125,6 +126,14 @@ def build_report(request: ReportRequest) -> ReportResult:
         )
     TRACKER.set("report", 1.0, "Checking the dub")
     return ReportResult(report=save(report), verdict=report.verdict, message=report.message)
+
+
+def _last_resort(request: ReportRequest) -> str:
+    """Why a voice that nobody named is a mechanical one."""
+    used = next((c for c in request.choices if c.kind == "tts"), None)
+    if used is None or request.options.tts_engine != "auto":
+        return ""
+    return last_resort(get_settings(), used, request.options.target_language)
 
 
 class StoredSound(Kept):

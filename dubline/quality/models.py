@@ -128,6 +128,7 @@ class VoiceQuality(Frozen):
     wer: float | None
     cer: float | None
     reason: str = Field(default="", description="Why nothing was listened to.")
+    last_resort: str = Field(default="", description="Why the voice is a mechanical one, where nobody asked for it.")
     fallback_lines: tuple[str, ...] = Field(description="Ids of lines in a fallback voice.")
     silent_lines: tuple[str, ...] = Field(description="Ids of lines that cannot be heard in the finished file.")
     misheard_lines: tuple[str, ...] = Field(default=(), description="Ids of lines a recogniser hears as other words.")

@@ -92,6 +92,10 @@ def _doubts(
     container: Container,
 ) -> list[str]:
     out: list[str] = []
+    if translation.lines and voice.last_resort:
+        out.append(voice.last_resort)
+    if voice.wer is not None and voice.wer > REVIEW_WER and voice.wer * voice.words >= LEAST_WORD_ERRORS - 1e-6:
+        out.append(f"A recogniser misses {voice.wer:.0%} of the words of the dub.")
     if translation.lines and recognition.probability < LEAST_LANGUAGE_PROBABILITY:
         out.append(f"The spoken language is uncertain ({recognition.probability:.0%}).")
     coverage, certainty = recognition.speech_coverage, recognition.median_log_probability
@@ -118,8 +122,6 @@ def _doubts(
     shift_s = timing.onset_shift_s
     if shift_s is not None and REVIEW_ONSET_SHIFT_S < abs(shift_s) <= FAIL_ONSET_SHIFT_S:
         out.append(f"The dub is heard {_signed(shift_s)} s from where it was laid.")
-    if voice.wer is not None and voice.wer > REVIEW_WER and voice.wer * voice.words >= LEAST_WORD_ERRORS - 1e-6:
-        out.append(f"A recogniser misses {voice.wer:.0%} of the words of the dub.")
     for names, fault in (
         (timing.displaced_lines, "not where laid"),
         (voice.misheard_lines, "heard as other words"),

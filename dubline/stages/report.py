@@ -89,6 +89,7 @@ class ReportInputs(Frozen):
     speakers: tuple[Speaker, ...] = ()
     casting: dict[str, str] = Field(default_factory=dict)
     one_voice: str = ""
+    last_resort: str = ""
     heard_before: dict[str, LineHeard] = Field(default_factory=dict)
     sound_before: KeptSound | None = None
 
@@ -287,6 +288,7 @@ def _voice(inputs: ReportInputs, heard: Heard, peaks: Peaks, rows: tuple[LineRep
         wer=heard.wer,
         cer=heard.cer,
         reason=heard.reason,
+        last_resort=inputs.last_resort,
         fallback_lines=tuple(s.utterance_id for s in inputs.spoken if s.is_fallback),
         silent_lines=tuple(r.utterance_id for r in rows if r.is_silent),
         misheard_lines=tuple(r.utterance_id for r in rows if is_misheard(r, target)),

@@ -147,8 +147,14 @@ def test_voices(settings: Settings, install) -> None:
     fallback = registry.choose_fallback_tts(settings, chosen=chosen, language="en")
     assert fallback is not None
     assert (fallback.engine, fallback.voice) == ("robot", "r")
-    # A voice of an engine that is not complete: said as such, not as an unknown name.
+    # Why a voice is a mechanical one: what would mend it, or that nothing can.
+    assert registry.last_resort(settings, chosen, "en") == ""
+    assert "speaks German" in registry.last_resort(settings, fallback, "de")
     install(robot, replace(speaker, gap=GAP))
+    why = registry.last_resort(settings, fallback, "en-US")
+    assert GAP.reason in why
+    assert GAP.command in why
+    # A voice of an engine that is not complete: said as such, not as an unknown name.
     with pytest.raises(EngineUnavailable):
         voice("en", "sky")
 

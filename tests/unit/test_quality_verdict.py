@@ -143,6 +143,7 @@ def test_a_good_dub_passes() -> None:
         (3, {"wer": 0.2, "words": 10}, "pass"),
         (3, {"wer": None}, "pass"),
         (3, {"fallback_lines": ("u1",)}, "review"),
+        (3, {"last_resort": "The voice is a mechanical one."}, "review"),
         (3, {"clipped_share": 0.001}, "review"),
         (4, {"true_peak_dbtp": -0.9}, "fail"),
         (4, {"loudness_error_lu": 1.2}, "review"),
