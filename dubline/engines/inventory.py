@@ -172,12 +172,11 @@ def _voices(settings: Settings) -> Check:
     label = "Kokoro's voices"
     if kokoro_voices.is_here(settings):
         return Check(name=label, state="ok", detail="npm kokoro-js")
-    npm = "" if shutil.which("npm") else "apt install npm && "
     return Check(
         name=label,
         state="optional",
         detail="without them the mechanical espeak voices are used",
-        command=f"{npm}{weights.SETUP}",
+        command=kokoro_voices.command(),
     )
 
 

