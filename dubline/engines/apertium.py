@@ -203,17 +203,26 @@ class Pivot:
         else:
             middle = [m.text for m in self._near.translate(rest, source=source, target=_HUB)]
             said = [r.text for r in self._english.translate(middle, source=_HUB, target=target)]
-        said = [p.said(text) for p, text in zip(phrased, said, strict=True)]
+        said = [p.said(_as_begun(text, p.rest)) for p, text in zip(phrased, said, strict=True)]
         return [MtResult(candidates=(spanish.as_written(t) if base(target) == "es" else t,)) for t in said]
 
     def _near_with_names(self, english: list[str], middle: list[str], target: str) -> list[str]:
         """The second step; lines where it made a word of a name ("Tono" of Tom) again, the name out of its sight."""
         out = [r.text for r in self._near.translate(middle, source=_HUB, target=target)]
-        lost = [[n for n in stand_ins.names(e, m) if n not in t] for e, m, t in zip(english, middle, out, strict=True)]
+        named = [stand_ins.names(e, m) for e, m in zip(english, middle, strict=True)]
+        lost = [[n for n in names if n not in text] for names, text in zip(named, out, strict=True)]
         hidden = [stand_ins.hidden(m, names) for m, names in zip(middle, lost, strict=True) if names]
         again = iter(self._near.translate(hidden, source=_HUB, target=target))
-        return [stand_ins.shown(next(again).text, n, e) if n else t for t, n, e in zip(out, lost, english, strict=True)]
+        out = [stand_ins.shown(next(again).text, names) if names else t for t, names in zip(out, lost, strict=True)]
+        if base(target) != "es":
+            return out
+        return [stand_ins.without_articles(*row) for row in zip(out, named, english, strict=True)]
 
     def close(self) -> None:
         self._english.close()
         self._near.close()
+
+
+def _as_begun(text: str, source: str) -> str:
+    """A capital where the source begins with one: Apertium's phrases of several words have none."""
+    return text[:1].upper() + text[1:] if source[:1].isupper() else text

@@ -47,7 +47,11 @@ _REWRITING: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         r"\b(si (?:usted |él |ella |ellos |ustedes |yo )?)(quiera|pueda|tenga|esté|haya|vaya|haga|diga|sea)(n?)\b",
         _present,
     ),
-    (r"\b(cuando (?:usted|él|ella|yo) )(\w+?)(gar|car|zar|ar|er|ir)\b", _subjunctive),
+    (
+        r"\b(cuando (?:usted|él|ella|yo|(?:el|la|mi|su|tu|un|una|este|esta) \w+) )"
+        r"(?!(?:lug|hog|m|famili|milit|simil|popul)ar\b|mujer\b)(\w+?)(gar|car|zar|ar|er|ir)\b",
+        _subjunctive,
+    ),
     (r"\bprestes a\b", "a punto de"),
     (r"\bpor quê\b", "por qué"),
     (r"\bel quê\b", "qué"),
@@ -57,6 +61,8 @@ _REWRITING: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\bfalda de aquí\b", "salga de aquí"),
     (r"^es claro que\b", "claro que"),
     (r"\by se (?=\w+(?:emos|amos|imos)\b)", "y si "),
+    (r"\bviajar para (?=(?-i:[A-Z]))", "viajar a "),
+    (r"\bnodos dos\b", "nosotros dos"),
     (r"\b(con|en|de|por|para|a|como) uno (?!mismo|solo|de\b|por\b|que\b|y\b)(?=\w{4,})", r"\1 un "),
     (r"\bguardia-lluvias?\b", "paraguas"),
     (r"\banimal de estimación\b", "mascota"),

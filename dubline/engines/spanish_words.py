@@ -23,8 +23,9 @@ _TABLE = dict(
         fervente:hirviendo folga:descanso fone:audífono fones:audífonos garfo:tenedor garfos:tenedores gentis:amables
         germe:germen germes:gérmenes giz:tiza gotículas:gotitas imune:inmune imunes:inmunes iniciante:principiante
         iniciantes:principiantes jugueteando:bromeando latim:latín lidar:lidiar machucado:herido machucados:heridos
-        machucar:herir machucou:hirió maluca:loca malucas:locas maluco:loco malucos:locos malária:malaria
-        manusear:manipular manuseio:manejo meados:mediados moinho:molino morango:fresa morangos:fresas mouse:ratón
+        machucar:herir machucou:hirió maluca:loca malucas:locas manifesto:manifiesto maluco:loco malucos:locos
+        malária:malaria manusear:manipular
+        manuseio:manejo meados:mediados moinho:molino morango:fresa morangos:fresas mouse:ratón
         mídia:medios natal:Navidad nevou:nevó piada:broma piadas:bromas pinguim:pingüino pinguins:pingüinos
         porteiro:portero prateleira:estante prateleiras:estantes prato:plato pratos:platos pulou:saltó
         quarentena:cuarentena raposa:zorro raposas:zorros rim:riñón rins:riñones ruim:malo ruins:malos sabonete:jabón

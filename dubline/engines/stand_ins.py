@@ -22,18 +22,18 @@ def hidden(text: str, names: Sequence[str]) -> str:
     return text
 
 
-def shown(text: str, names: Sequence[str], english: str) -> str:
-    """Spanish with the names again, and without the article that Portuguese gives to them.
-
-    Args:
-        text: What became of `hidden`'s text.
-        names: Those that were hidden, in the same order.
-        english: The source, which says "the" where the article is meant.
-    """
+def shown(text: str, names: Sequence[str]) -> str:
+    """The text with the names in the places of their stand-ins; `names` as they were hidden."""
     for name, stand_in in zip(names, _STAND_INS, strict=False):
-        if not re.search(rf"\b[Tt]he {name}\b", english):
-            text = re.sub(rf"\b(?:del|de la) (?={stand_in}\b)", "de ", text)
-            text = re.sub(rf"\b(?:al|a la) (?={stand_in}\b)", "a ", text)
-            text = re.sub(rf"\b(?:[Ee]l|[Ll]a) (?={stand_in}\b)", "", text)
         text = text.replace(stand_in, name)
+    return text
+
+
+def without_articles(text: str, names: Sequence[str], english: str) -> str:
+    """Spanish without the articles that Portuguese gives to names, but where the English says "the"."""
+    for name in names:
+        if not re.search(rf"\b[Tt]he {name}\b", english):
+            text = re.sub(rf"\b(?:del|de la) (?={name}\b)", "de ", text)
+            text = re.sub(rf"\b(?:al|a la) (?={name}\b)", "a ", text)
+            text = re.sub(rf"\b(?:[Ee]l|[Ll]a) (?={name}\b)", "", text)
     return text

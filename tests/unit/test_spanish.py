@@ -34,6 +34,8 @@ from dubline.engines.spanish_words import in_spanish
         ("Yo tampoco.", "Yo tampoco."),
         ("Si usted quiera venir, dígame.", "Si usted quiere venir, dígame."),
         ("Cuando usted llegar, dígame.", "Cuando usted llegue, dígame."),
+        ("Cuando el tiempo alcanzar eso.", "Cuando el tiempo alcance eso."),
+        ("Cuando el primer lugar cayó.", "Cuando el primer lugar cayó."),
         ("El 3,5% cayó. Son 1.200.", "El 3,5% cayó. Son 1.200."),
         ("", ""),
     ],
@@ -73,7 +75,8 @@ def test_a_name_is_no_word() -> None:
     hidden = stand_ins.hidden(middle, names)
     assert not any(name in hidden for name in names)
     spanish = hidden.replace("O carro do", "El coche del").replace(" e a ", " y la ").replace("são da", "son de la")
-    assert stand_ins.shown(spanish, names, english) == "El coche de Tom y la Rose son de Mary."
+    named = stand_ins.shown(spanish, names)
+    assert stand_ins.without_articles(named, names, english) == "El coche de Tom y la Rose son de Mary."
 
 
 def test_what_is_in_the_book_is_not_left_to_translate() -> None:
