@@ -29,7 +29,7 @@ _ENGLISH = (
     (r"\b(i|he|she|we|they)(?: was| were| is| am| are|'s|'m|'re) like, (?=\w)", r"\1 said, "),
     (r"^like, (?=\w)|, (?:like|you know),(?= )", ""),
     (r", (?:huh|eh)\?$", ", right?"),
-    (r"\blet me know\b", "tell me"),
+    (r"(^|\b(?:please|just|to|and)\b,? |, )let me know\b", r"\1tell me"),  # not "she let me know"
     (r"\ban arm and a leg\b", "a fortune"),
 )
 _PORTUGUESE = (

@@ -78,7 +78,7 @@ def in_spanish(word: str) -> str:
     small = word.lower()
     wanted = _TABLE.get(small)
     if wanted is None:
-        if not _FOREIGN.search(small):
+        if word != small or not _FOREIGN.search(small):  # with a capital it is a name: São Paulo, João
             return word
         wanted = small
         for found, ending in _ENDINGS:

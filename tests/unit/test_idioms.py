@@ -26,6 +26,8 @@ from dubline.engines.idioms import plain
         ("en", "I like, say, tea.", None),
         ("en", "It wasn't, you know, easy.", "It wasn't easy."),
         ("en", "Let me know.", "Tell me."),
+        ("en", "Please let me know.", "Please tell me."),
+        ("en", "She let me know.", None),
         ("pt", "Hã, eu, tipo, não sei.", "Eu não sei."),
         ("pt", "É... não sei.", "Não sei."),
         ("pt", "Bora comer?", "Vamos comer?"),

@@ -49,7 +49,10 @@ def test_it_is_written_as_spanish_is(translated: str, written: str) -> None:
     ("stayed", "word"),
     [
         ("mutação", "mutación"),
-        ("Mutações", "Mutaciones"),
+        ("mutações", "mutaciones"),
+        ("São", "São"),
+        ("João", "João"),
+        ("Natal", "Navidad"),
         ("imunidade", "inmunidad"),
         ("previsão", "previsión"),
         ("prevalência", "prevalencia"),
