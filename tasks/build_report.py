@@ -131,7 +131,7 @@ def build_report(request: ReportRequest) -> ReportResult:
 def _last_resort(request: ReportRequest) -> str:
     """Why a voice that nobody named is a mechanical one."""
     used = next((c for c in request.choices if c.kind == "tts"), None)
-    if used is None or request.options.tts_engine != "auto":
+    if used is None or request.options.tts_engine != "auto" or request.options.tts_voice is not None:
         return ""
     return last_resort(get_settings(), used, request.options.target_language)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from dubline.engines.spanish_words import WORD, in_spanish
+from dubline.timing.sentences import split_sentences
 
 _PRESENT = {
     "quiera": "quiere",
@@ -26,11 +27,12 @@ _SUBJUNCTIVE = {"gar": "gue", "car": "que", "zar": "ce", "ar": "e", "er": "a", "
 
 
 def _present(m: re.Match[str]) -> str:
-    return f"{m[1]}{'son' if m[2] + m[3] == 'sean' else _PRESENT[m[2].lower()] + m[3]}"
+    return f"{m[1]}{'son' if m[0].lower().split()[-1] == 'sean' else _PRESENT[m[2].lower()] + (m[3] or '')}"
 
 
 def _subjunctive(m: re.Match[str]) -> str:
-    return f"{m[1]}{m[2]}{_SUBJUNCTIVE[m[3]]}"
+    ending = _SUBJUNCTIVE[m[3].lower()]
+    return f"{m[1]}{m[2]}{ending.upper() if m[3].isupper() else ending}"
 
 
 _REWRITING: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -44,12 +46,14 @@ _REWRITING: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\b(ir|voy|vas|va|vamos|van|fui|fue|fueron|iba) para (?=casa|la|mi|su)\b", r"\1 a "),
     # The future subjunctive, which Spanish says in the present.
     (
-        r"\b(si (?:usted |él |ella |ellos |ustedes |yo )?)(quiera|pueda|tenga|esté|haya|vaya|haga|diga|sea)(n?)\b",
+        r"\b(si (?:usted |él |ella |ellos |ustedes |yo )?)"
+        r"(quiera|pueda|tenga|esté|haya|vaya|haga|diga|sea)((?<!haya)n)?\b",
         _present,
     ),
     (
         r"\b(cuando (?:usted|él|ella|yo|(?:el|la|mi|su|tu|un|una|este|esta) \w+) )"
-        r"(?!(?:lug|hog|m|famili|milit|simil|popul)ar\b|mujer\b)(\w+?)(gar|car|zar|ar|er|ir)\b",
+        r"(?!(?:lug|hog|m|famili|milit|simil|popul)ar\b|mujer\b|(?:s|v|hac|ten|pod|quer|ven|dec|est|d)[aei]r\b)("
+        r"\w+?)(gar|car|zar|ar|er|ir)\b",
         _subjunctive,
     ),
     (r"\bprestes a\b", "a punto de"),
@@ -124,13 +128,13 @@ _NOD = re.compile(r", (?:no es|no es así|correcto|verdad)\?$")
 _SAID = re.compile(r"^(.*\bdij\w+), lo que (?:usted )?(.*\?)$")
 _YOU = re.compile(r"^usted (?=(?:no |ya )?(?:me |te |le |lo |la |se |nos )?\w+)", re.IGNORECASE)
 _EXCLAIMING = re.compile(r"^(que|como)\b(?=.*!$)", re.IGNORECASE)
-_SENTENCE = re.compile(r"[^.!?…]*[.!?…]+[\"”»)]*\s*|[^.!?…]+$")
+_MARKED = re.compile(r"(?<=[?!])(?=\s)|(?<=[?!][\"”»])(?=\W)")  # where a question ends inside a sentence
 
 
 def as_written(text: str) -> str:
     """A translated sentence or several, with Spanish marks and without what is left of Portuguese."""
     text = WORD.sub(lambda m: in_spanish(m[0]), text)
-    return "".join(_sentence(part) for part in _SENTENCE.findall(text))
+    return " ".join("".join(map(_sentence, _MARKED.split(s))) for s in split_sentences(text, "es"))
 
 
 def _sentence(part: str) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_NAME = re.compile(r"\b[A-Z]\w+\b")
+_NAME = re.compile(r"(?<=[\w,;:] )[A-Z]\w+\b|^[A-Z]\w+\b")
 _STAND_INS = tuple(f"Zq{letter}z" for letter in "abcdefghijklm")
 
 
 def names(english: str, middle: str) -> list[str]:
     """Words with a capital of an English sentence that are in its translation as they were, at most 13."""
     found = dict.fromkeys(_NAME.findall(english))
-    return [name for name in found if re.search(rf"\b{name}\b", middle)][: len(_STAND_INS)]
+    # At the beginning of both it may be any word, such as "Continue", which Portuguese has too.
+    kept = [n for n in found if re.search(rf"{'.' if english.startswith(n) else ''}\b{n}\b", middle)]
+    return kept[: len(_STAND_INS)]
 
 
 def hidden(text: str, names: Sequence[str]) -> str:
@@ -32,7 +34,7 @@ def shown(text: str, names: Sequence[str]) -> str:
 def without_articles(text: str, names: Sequence[str], english: str) -> str:
     """Spanish without the articles that Portuguese gives to names, but where the English says "the"."""
     for name in names:
-        if not re.search(rf"\b[Tt]he {name}\b", english):
+        if not re.search(rf"\b(?:the|el|la) {name}\b", english, re.IGNORECASE):  # "La Paz" has its own
             text = re.sub(rf"\b(?:del|de la) (?={name}\b)", "de ", text)
             text = re.sub(rf"\b(?:al|a la) (?={name}\b)", "a ", text)
             text = re.sub(rf"\b(?:[Ee]l|[Ll]a) (?={name}\b)", "", text)

@@ -249,3 +249,14 @@ def test_a_render_leaves_its_sound_to_the_next(store: LocalStore, tmp_path: Path
     assert build_report._kept_sound(request()) is not None
     store.put_record(build_report._sound_record(request()), b"{}")  # as another version may have left it
     assert build_report._kept_sound(request()) is None
+
+
+def test_a_mechanical_voice_is_told_only_where_nobody_asked_for_it() -> None:
+    espeak = EngineChoice(kind="tts", engine="espeak", model="", version="1", fingerprint="f", voice="de")
+
+    def told(**options: str) -> str:
+        asked = DubOptions.model_validate({"target_language": "de", **options})
+        return build_report._last_resort(ReportRequest.model_construct(choices=(espeak,), options=asked))
+
+    assert "espeak-ng" in told()
+    assert told(tts_engine="espeak") == told(tts_voice="de") == ""

@@ -70,6 +70,7 @@ class Dub:
         level_lufs: float | None = None,
         original: NDArray[np.float32] | None = None,
         before: KeptSound | None = None,
+        last_resort: str = "",
     ) -> Report:
         source, output = self.folder / "source.flac", self.folder / "output.flac"
         soundfile.write(source, self.audio, RATE)
@@ -133,6 +134,7 @@ class Dub:
             options=DubOptions(target_language="en", listen="all" if stt else "off"),
             source_language="en",
             sound_before=before,
+            last_resort=last_resort,
         )
 
         def keep(sound: FinishedSound, peaks: Sequence[Peaks]) -> None:
@@ -311,6 +313,14 @@ def test_a_quieter_voice_is_for_review(dub: Dub) -> None:
     report = dub.report(dub.audio * 10 ** (-3 / 20))
     assert report.mix.loudness_error_lu == pytest.approx(-3, abs=0.3)
     assert report.verdict == "review"
+
+
+def test_a_voice_of_the_last_resort_is_the_first_reason(dub: Dub) -> None:
+    report = dub.report(dub.audio * 10 ** (-3 / 20), last_resort="The voice is a mechanical one.")
+    assert report.verdict == "review"
+    assert len(report.reasons) > 1
+    assert report.message.endswith(f" {report.reasons[0]}")
+    assert report.reasons[0] == "The voice is a mechanical one."
 
 
 def test_a_cut_end_fails(dub: Dub) -> None:

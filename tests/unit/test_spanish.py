@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from dubline.engines import stand_ins
+from dubline.engines.apertium import Pivot
+from dubline.engines.base import MtResult
 from dubline.engines.phrasebook import phrased
 from dubline.engines.spanish import as_written
 from dubline.engines.spanish_words import in_spanish
@@ -36,7 +40,12 @@ from dubline.engines.spanish_words import in_spanish
         ("Cuando usted llegar, dígame.", "Cuando usted llegue, dígame."),
         ("Cuando el tiempo alcanzar eso.", "Cuando el tiempo alcance eso."),
         ("Cuando el primer lugar cayó.", "Cuando el primer lugar cayó."),
+        ("CUANDO USTED LLEGAR", "CUANDO USTED LLEGUE"),
+        ("Si ellos hayan venido.", "Si ellos hayan venido."),
         ("El 3,5% cayó. Son 1.200.", "El 3,5% cayó. Son 1.200."),
+        ("Costó 3.5 euros?", "¿Costó 3.5 euros?"),
+        ("El Dr. Silva viene a las 10.30?", "¿El Dr. Silva viene a las 10.30?"),
+        ("Qué? no lo sé.", "¿Qué? no lo sé."),
         ("", ""),
     ],
 )
@@ -80,6 +89,37 @@ def test_a_name_is_no_word() -> None:
     spanish = hidden.replace("O carro do", "El coche del").replace(" e a ", " y la ").replace("são da", "son de la")
     named = stand_ins.shown(spanish, names)
     assert stand_ins.without_articles(named, names, english) == "El coche de Tom y la Rose son de Mary."
+
+
+def test_a_word_that_both_begin_with_is_no_name_and_some_names_have_an_article() -> None:
+    assert stand_ins.names("Continue to walk.", "Continue a caminhar.") == []
+    assert stand_ins.names("Tom left.", "O Tom saiu.") == ["Tom"]
+    assert stand_ins.without_articles("La Paz es alta.", ["La", "Paz"], "La Paz is high.") == "La Paz es alta."
+
+
+def test_the_pivot_says_a_name_again_that_its_second_step_made_a_word_of() -> None:
+    """Plumbing alone: two engines that know these sentences."""
+
+    class Known:
+        def __init__(self, **texts: str) -> None:
+            self.texts, self.asked = texts, []
+
+        def translate(self, sentences: Sequence[str], *, source: str, target: str) -> list[MtResult]:
+            self.asked.append(list(sentences))
+            return [MtResult(candidates=(self.texts.get(s, s),)) for s in sentences]
+
+        def close(self) -> None: ...
+
+    english = Known(**{"Tom's car is red.": "O carro do Tom é vermelho."})
+    near = Known(
+        **{
+            "O carro do Tom é vermelho.": "el coche del Tono es rojo.",
+            "O carro do Zqaz é vermelho.": "el coche del Zqaz es rojo.",
+        }
+    )
+    rows = Pivot(english, near).translate(["Yes, he did.", "Tom's car is red.", ""], source="en", target="es-MX")
+    assert [r.text for r in rows] == ["Sí.", "El coche de Tom es rojo.", ""]
+    assert near.asked[1:] == [["O carro do Zqaz é vermelho."]]
 
 
 def test_what_is_in_the_book_is_not_left_to_translate() -> None:
